@@ -1,0 +1,204 @@
+package budget
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+var (
+	// ErrTooLarge reports a claim above the budget's limit.
+	ErrTooLarge = errors.New("larger than the memory budget")
+	// ErrBusy reports that patience ended before the claim's turn came.
+	ErrBusy = errors.New("memory budget exhausted")
+)
+
+// Budget is a number of bytes shared by claims. It is safe for concurrent use.
+type Budget struct {
+	limit    int64
+	patience time.Duration
+
+	mu      sync.Mutex // guards all below, and the fields of every Claim and waiter
+	used    int64      // sum of what all claims hold
+	tickets uint64     // the last ticket given out
+	queue   []*waiter  // by ascending ticket
+	elder   *Claim     // the one claim that may hold bytes beyond the limit
+}
+
+// Claim is one file's share of a Budget. Only one goroutine may use it at a
+// time.
+type Claim struct {
+	budget *Budget
+	ticket uint64 // 0 until it first asks
+	held   int64
+}
+
+type waiter struct {
+	claim   *Claim
+	more    int64
+	granted chan struct{} // closed when the claim holds more
+}
+
+// New returns a budget of limit bytes in which nobody waits longer than
+// patience for one grant.
+func New(limit int64, patience time.Duration) *Budget {
+	return &Budget{limit: limit, patience: patience}
+}
+
+// Limit returns the number of bytes that New was given.
+func (b *Budget) Limit() int64 { return b.limit }
+
+// Claim returns an empty claim.
+func (b *Budget) Claim() *Claim { return &Claim{budget: b} }
+
+// Grow makes c hold n bytes in all, waiting for its turn if need be. It does
+// nothing if c holds n bytes or more. The error wraps ErrTooLarge, ErrBusy or
+// ctx's cause.
+func (c *Claim) Grow(ctx context.Context, n int64) error {
+	b := c.budget
+	if n > b.limit {
+		return fmt.Errorf("%w: %d bytes needed, limit %d", ErrTooLarge, n, b.limit)
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	w := b.enqueue(c, n)
+	if w == nil {
+		return nil
+	}
+	return b.wait(ctx, w)
+}
+
+// Shrink makes c hold at most n bytes.
+func (c *Claim) Shrink(n int64) {
+	b := c.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n < c.held {
+		b.free(c, c.held-n)
+	}
+}
+
+// Release gives back all that c holds. The claim's place is lost: should it
+// grow again, it queues as a new one.
+func (c *Claim) Release() {
+	b := c.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c.ticket = 0
+	b.free(c, c.held)
+}
+
+// Usage is a snapshot of a budget.
+type Usage struct {
+	Limit, Used int64 // bytes
+	Waiting     int   // claims in the queue
+}
+
+// Usage returns the present state.
+func (b *Budget) Usage() Usage {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return Usage{Limit: b.limit, Used: b.used, Waiting: len(b.queue)}
+}
+
+// enqueue puts c in the queue and serves it. It returns nil if c was granted
+// its wish at once.
+func (b *Budget) enqueue(c *Claim, n int64) *waiter {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n <= c.held {
+		return nil
+	}
+	w := &waiter{claim: c, more: n - c.held, granted: make(chan struct{})}
+	if c == b.elder {
+		// The claims ahead of it wait for the elder: it must not wait for them.
+		b.grant(w)
+		return nil
+	}
+	if c.ticket == 0 {
+		b.tickets++
+		c.ticket = b.tickets
+	}
+	i, _ := slices.BinarySearchFunc(b.queue, c.ticket, func(w *waiter, t uint64) int {
+		return int(int64(w.claim.ticket - t))
+	})
+	b.queue = slices.Insert(b.queue, i, w)
+	b.serve()
+	if isClosed(w.granted) {
+		return nil
+	}
+	return w
+}
+
+func (b *Budget) wait(ctx context.Context, w *waiter) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, b.patience, ErrBusy)
+	defer cancel()
+	select {
+	case <-w.granted:
+		return nil
+	case <-ctx.Done():
+		return b.withdraw(w, context.Cause(ctx))
+	}
+}
+
+// withdraw takes w out of the queue, unless it was granted in the meantime.
+func (b *Budget) withdraw(w *waiter, cause error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if isClosed(w.granted) {
+		return nil
+	}
+	b.queue = slices.DeleteFunc(b.queue, func(q *waiter) bool { return q == w })
+	if w.claim.held == 0 {
+		w.claim.ticket = 0
+	}
+	b.serve()
+	return fmt.Errorf("waiting for %d bytes of memory: %w", w.more, cause)
+}
+
+// serve grants from the head of the queue for as long as the head fits.
+func (b *Budget) serve() {
+	for len(b.queue) > 0 && b.fits(b.queue[0]) {
+		w := b.queue[0]
+		b.queue = slices.Delete(b.queue, 0, 1)
+		b.grant(w)
+	}
+}
+
+func (b *Budget) fits(w *waiter) bool {
+	if b.used+w.more <= b.limit {
+		return true
+	}
+	if w.claim.held > 0 && b.elder == nil {
+		b.elder = w.claim
+	}
+	return b.elder == w.claim
+}
+
+func (b *Budget) grant(w *waiter) {
+	w.claim.held += w.more
+	b.used += w.more
+	close(w.granted)
+}
+
+func (b *Budget) free(c *Claim, n int64) {
+	c.held -= n
+	b.used -= n
+	if b.used <= b.limit {
+		b.elder = nil
+	}
+	b.serve()
+}
+
+func isClosed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
