@@ -1,0 +1,132 @@
+package dir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"syscall"
+
+	"orthanc-bucketfs/backends"
+)
+
+const (
+	tmpDir    = ".orthanc-bucketfs-tmp"
+	lostFound = "lost+found"
+	nameMax   = 255 // bytes in one path element, NAME_MAX
+)
+
+// Bucket is a directory that holds objects. It implements backends.Bucket.
+type Bucket struct {
+	root *os.Root
+	sync func(*os.File) error // (*os.File).Sync, but for tests
+}
+
+// Open returns the bucket in the directory at path, and removes the temporary
+// files that killed processes have left there. Where it may not remove them
+// they stay: they do no harm.
+func Open(path string) (*Bucket, error) {
+	fi, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("bucket directory %s does not exist: create it, or correct the path: %w", path, err)
+	case err != nil:
+		return nil, fmt.Errorf("bucket directory %s cannot be used: %w", path, err)
+	case !fi.IsDir():
+		return nil, fmt.Errorf("bucket directory %s is not a directory: correct the path: %w", path, syscall.ENOTDIR)
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, fmt.Errorf("bucket directory %s cannot be opened: %w", path, err)
+	}
+	b := &Bucket{root: root, sync: (*os.File).Sync}
+	if err := b.sweep(); err != nil {
+		root.Close()
+		return nil, fmt.Errorf("bucket directory %s: temporary files in %s: %w", path, tmpDir, err)
+	}
+	return b, nil
+}
+
+// Close gives back the bucket's descriptor. No call may follow it.
+func (b *Bucket) Close() error { return b.root.Close() }
+
+func (b *Bucket) String() string { return "dir " + b.root.Name() }
+
+func (b *Bucket) Stat(ctx context.Context, key string) (backends.Object, error) {
+	if err := admit(ctx, "stat", key); err != nil {
+		return backends.Object{}, err
+	}
+	fi, err := b.lstat(key)
+	if err != nil {
+		return backends.Object{}, &backends.Error{Op: "stat", Key: key, Err: err}
+	}
+	return describe(key, fi), nil
+}
+
+func (b *Bucket) Delete(ctx context.Context, key string) error {
+	if err := admit(ctx, "delete", key); err != nil {
+		return err
+	}
+	if err := b.remove(key); err != nil {
+		return &backends.Error{Op: "delete", Key: key, Err: err}
+	}
+	return nil
+}
+
+// remove syncs the directory even when there is nothing to remove: an earlier
+// Delete may have been killed before it did.
+func (b *Bucket) remove(key string) error {
+	_, err := b.lstat(key)
+	if err == nil {
+		err = b.root.Remove(key)
+	}
+	if err != nil && !missing(err) {
+		return err
+	}
+	if err := b.syncDir(path.Dir(key)); err != nil && !missing(err) {
+		return err
+	}
+	return nil
+}
+
+// syncDir makes the names in a directory durable.
+func (b *Bucket) syncDir(name string) error {
+	d, err := b.root.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY, 0)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return b.sync(d)
+}
+
+// admit refuses a key that the bucket cannot hold and a call whose context has
+// ended.
+func admit(ctx context.Context, op, key string) error {
+	if err := backends.CheckKey(op, key); err != nil {
+		return err
+	}
+	if !holds(key) {
+		return &backends.Error{Op: op, Key: key, Err: backends.ErrInvalidKey}
+	}
+	if err := ctx.Err(); err != nil {
+		return &backends.Error{Op: op, Key: key, Err: err}
+	}
+	return nil
+}
+
+// holds tells whether the bucket can hold a key that is valid elsewhere.
+func holds(key string) bool {
+	first, _, _ := strings.Cut(key, "/")
+	if first == tmpDir || first == lostFound || strings.IndexByte(key, 0) >= 0 {
+		return false
+	}
+	for elem := range strings.SplitSeq(key, "/") {
+		if len(elem) > nameMax {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,40 @@
+// Package backends says what a bucket is: a flat store of whole, immutable
+// objects under slash-separated keys. Every backend and every wrapper keeps
+// the promises below; package backendtest holds the suite that proves them.
+//
+// # Promises
+//
+//   - Create is atomic and never overwrites. The object becomes visible with
+//     all its bytes or not at all, and only if no object had the key. Of any
+//     number of concurrent Creates of one key exactly one succeeds; the others
+//     report io/fs.ErrExist. When Create returns nil the object is durable and
+//     every later call, by anyone, sees it.
+//   - A Create that fails with anything but io/fs.ErrExist or
+//     io/fs.ErrPermission has an unknown outcome: the store may have taken the
+//     object although the answer was lost. The caller has to settle it. Even
+//     io/fs.ErrExist may be the caller's own object, when a retry below found
+//     what the first attempt had stored.
+//   - Read never mixes versions: all its bytes come from the one version it
+//     reports. Given a version it reads that one or reports ErrChanged.
+//   - A missing object, and nothing else, is io/fs.ErrNotExist. A refusal
+//     is io/fs.ErrPermission. An outage is neither.
+//   - Delete of a missing key succeeds.
+//   - List returns keys in ascending byte order, each at most once, also
+//     across pages. Objects created or deleted between two pages may or may
+//     not be listed; all others are.
+//   - Every call ends soon after its context does, with an error that wraps
+//     the context's. Nothing a cancelled call leaves behind is ever visible as
+//     part of an object.
+//   - All methods may be called concurrently.
+//
+// # Keys
+//
+// A key satisfies io/fs.ValidPath and is not ".". A backend reports an
+// invalid key as ErrInvalidKey and does not contact the store.
+//
+// # Errors
+//
+// Backends translate the errors of their SDK where the SDK is called, into
+// the sentinels above, wrapped in *Error. What they do not know they wrap
+// unchanged. Callers test with errors.Is and errors.As, never by text.
+package backends
