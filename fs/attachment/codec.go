@@ -1,0 +1,44 @@
+package attachment
+
+import "orthanc-bucketfs/crypto"
+
+// Codec turns a file into the bytes of its object and back, in place. A frame
+// is headroom, content and tailroom in one slice.
+type Codec interface {
+	// Frame returns the bytes of headroom and tailroom.
+	Frame() (head, tail int)
+	// PlainSize returns the size of the file in an object of the given size.
+	PlainSize(stored int64) (int64, error)
+	// Seal turns a frame into the object's bytes.
+	Seal(u UUID, frame []byte) error
+	// Open verifies an object's bytes and returns the content, a part of stored.
+	Open(u UUID, stored []byte) ([]byte, error)
+}
+
+// Sealed returns the codec that writes A1 envelopes under ring's current key
+// and opens those of all its keys.
+func Sealed(ring *crypto.KeyRing) Codec { return sealed{ring} }
+
+type sealed struct{ ring *crypto.KeyRing }
+
+func (sealed) Frame() (int, int) { return crypto.HeaderSize, crypto.TagSize }
+
+func (sealed) PlainSize(stored int64) (int64, error) { return crypto.PlainSize(stored) }
+
+func (s sealed) Seal(u UUID, frame []byte) error { return s.ring.Seal(u, frame) }
+
+func (s sealed) Open(u UUID, stored []byte) ([]byte, error) { return s.ring.Open(u, stored) }
+
+// Plain returns the codec of a bucket without encryption: objects are the
+// files themselves.
+func Plain() Codec { return plain{} }
+
+type plain struct{}
+
+func (plain) Frame() (int, int) { return 0, 0 }
+
+func (plain) PlainSize(stored int64) (int64, error) { return stored, nil }
+
+func (plain) Seal(UUID, []byte) error { return nil }
+
+func (plain) Open(_ UUID, stored []byte) ([]byte, error) { return stored, nil }

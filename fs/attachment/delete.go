@@ -1,0 +1,49 @@
+package attachment
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"time"
+
+	"orthanc-bucketfs/backends"
+)
+
+const (
+	firstPause = 100 * time.Millisecond // before the second try of a delete
+	longPause  = 5 * time.Second
+)
+
+// Delete removes the attachment u; one that is not there is fine. What fails
+// is tried again until a deadline of its own, which ctx does not shorten: the
+// caller may not look at the error. A delete that is given up is counted.
+func (s *Store) Delete(ctx context.Context, u UUID) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timing.Delete)
+	defer cancel()
+	err := s.deleteRepeatedly(ctx, u.Key())
+	if err != nil {
+		s.Counters.FailedDeletes.Add(1)
+		return &Error{Op: "delete", Key: u.Key(), Err: err}
+	}
+	s.listings.deleted(u)
+	return nil
+}
+
+func (s *Store) deleteRepeatedly(ctx context.Context, key string) error {
+	for pause := firstPause; ; pause = min(2*pause, longPause) {
+		err := s.bucket.Delete(ctx, key)
+		if err == nil || final(err) {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// final reports that err is an answer and not trouble.
+func final(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, backends.ErrInvalidKey)
+}

@@ -1,0 +1,28 @@
+// Package attachment stores Orthanc's attachments in a bucket, without a
+// mount: UUID to object key, sealing, admission, commit and settlement. The
+// mounted tree and the batch commands stand on the same Store.
+//
+// # Contract
+//
+//   - An attachment is write-once. It is written into memory by one Writer,
+//     becomes an object at Commit, and is read and deleted as a whole.
+//   - Commit returns nil if and only if the sealed object can be read back from
+//     the bucket. It does not end with its caller's context: it has a deadline
+//     of its own that grows with the size. A Writer that failed once stays
+//     failed and never uploads.
+//   - When the outcome of an upload is unknown, Commit settles it: the object
+//     is read back and compared. If that is impossible, Commit fails, and the
+//     object is looked for, and deleted, in the background; one that cannot be
+//     ruled out in the end is logged and counted.
+//   - Open returns a File only after the whole object was fetched, unsealed
+//     and verified. A File cannot fail afterwards.
+//   - The contents of all Writers and Files are within the budget.
+//
+// # Errors
+//
+// Errors wrap one of: io/fs.ErrNotExist, io/fs.ErrPermission, io/fs.ErrExist,
+// backends.ErrChanged, crypto.ErrCorrupt, crypto.ErrUnknownKey,
+// budget.ErrTooLarge, budget.ErrBusy, context.Canceled,
+// context.DeadlineExceeded, ErrCommitted, ErrDiscarded, ErrDeleted; or something
+// else, which is the store's trouble. They are wrapped in *Error where more is known.
+package attachment

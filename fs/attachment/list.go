@@ -1,0 +1,106 @@
+package attachment
+
+import (
+	"context"
+	"encoding/hex"
+	"slices"
+
+	"orthanc-bucketfs/backends"
+)
+
+// Dirs returns, in ascending order, the values of AA under which the bucket
+// holds something. It costs one request.
+func (s *Store) Dirs(ctx context.Context) ([]byte, error) {
+	var dirs []byte
+	opts := backends.ListOptions{Shallow: true}
+	for {
+		page, err := s.list(ctx, opts)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range page.Prefixes {
+			if aa, ok := ParseDir(p[:len(p)-1]); ok {
+				dirs = append(dirs, aa)
+			}
+		}
+		if page.Next == "" {
+			return dirs, nil
+		}
+		opts.Token = page.Next
+	}
+}
+
+// ParseDir reads the name of a directory of the tree: two hex digits in lower
+// case.
+func ParseDir(name string) (byte, bool) {
+	var b [1]byte
+	if len(name) != 2 {
+		return 0, false
+	}
+	if _, err := hex.Decode(b[:], []byte(name)); err != nil || hex.EncodeToString(b[:]) != name {
+		return 0, false
+	}
+	return b[0], true
+}
+
+// SubDirs returns, in ascending order, the values of BB under which AA holds
+// something. The listing of AA that it takes also serves Names, SubDirs and
+// Stat for a few seconds.
+func (s *Store) SubDirs(ctx context.Context, aa byte) ([]byte, error) {
+	entries, err := s.dir(ctx, aa)
+	var dirs []byte
+	for _, e := range entries {
+		if n := len(dirs); n == 0 || dirs[n-1] != e.uuid[1] {
+			dirs = append(dirs, e.uuid[1])
+		}
+	}
+	return dirs, err
+}
+
+// Names returns, in ascending order, the attachments in AA/BB.
+func (s *Store) Names(ctx context.Context, aa, bb byte) ([]UUID, error) {
+	entries, err := s.dir(ctx, aa)
+	from, _ := slices.BinarySearchFunc(entries, bb, func(e entry, bb byte) int { return int(e.uuid[1]) - int(bb) })
+	var names []UUID
+	for _, e := range entries[from:] {
+		if e.uuid[1] != bb {
+			break
+		}
+		names = append(names, e.uuid)
+	}
+	return names, err
+}
+
+func (s *Store) dir(ctx context.Context, aa byte) ([]entry, error) {
+	return s.listings.get(ctx, aa, func() ([]entry, error) { return s.loadDir(ctx, aa) })
+}
+
+func (s *Store) loadDir(ctx context.Context, aa byte) ([]entry, error) {
+	var entries []entry
+	opts := backends.ListOptions{Prefix: hex.EncodeToString([]byte{aa}) + "/"}
+	for {
+		page, err := s.list(ctx, opts)
+		if err != nil {
+			return nil, err
+		}
+		for _, obj := range page.Objects {
+			if u, ok := ParseKey(obj.Key); ok {
+				entries = append(entries, entry{u, obj.Size, obj.Modified.UnixNano()})
+			}
+		}
+		if page.Next == "" {
+			return entries, nil
+		}
+		opts.Token = page.Next
+	}
+}
+
+func (s *Store) list(ctx context.Context, opts backends.ListOptions) (backends.Page, error) {
+	ctx, cancel := s.timing.Request.bound(ctx, 0)
+	defer cancel()
+	page, err := s.bucket.List(ctx, opts)
+	if err != nil {
+		return page, &Error{Op: "list", Key: opts.Prefix, Err: err}
+	}
+	return page, nil
+}

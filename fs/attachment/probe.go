@@ -1,0 +1,114 @@
+package attachment
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"orthanc-bucketfs/backends"
+)
+
+// probePrefix begins the names of the objects that Probe makes. They are not
+// attachments, so no tree ever shows them.
+const probePrefix = "orthanc-bucketfs-probe-"
+
+// Probe proves with an object of its own, which it deletes, that the bucket can
+// do what a Store needs: create, refuse to overwrite, read, list and delete.
+func (s *Store) Probe(ctx context.Context) error {
+	ctx, cancel := s.timing.Request.bound(ctx, 0)
+	defer cancel()
+	key := probePrefix + rand.Text()
+	head, tail := s.codec.Frame()
+	body := make([]byte, head+len(key)+tail)
+	copy(body[head:], key)
+	if err := s.codec.Seal(UUID{}, body); err != nil {
+		return err
+	}
+	if _, err := s.bucket.Create(ctx, key, body); err != nil {
+		return fmt.Errorf("storing an object: %w", err)
+	}
+	err := s.probe(ctx, key, body)
+	if deleted := s.bucket.Delete(context.WithoutCancel(ctx), key); deleted != nil {
+		return errors.Join(err, fmt.Errorf("deleting an object: %w", deleted))
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := s.bucket.Stat(ctx, key); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("a deleted object is not reported as missing: %w", orUnexpected(err))
+	}
+	return nil
+}
+
+var errUnexpected = errors.New("the request succeeded")
+
+func orUnexpected(err error) error {
+	if err == nil {
+		return errUnexpected
+	}
+	return err
+}
+
+func (s *Store) probe(ctx context.Context, key string, body []byte) error {
+	if _, err := s.bucket.Create(ctx, key, body); !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("the bucket does not refuse to overwrite an object: %w", orUnexpected(err))
+	}
+	got := make([]byte, len(body)+1)
+	n, _, err := s.bucket.Read(ctx, key, "", got, 0)
+	if err != nil {
+		return fmt.Errorf("reading an object: %w", err)
+	}
+	if !bytes.Equal(got[:n], body) {
+		return errors.New("an object that was read is not the one that was stored")
+	}
+	page, err := s.bucket.List(ctx, backends.ListOptions{Prefix: key})
+	if err != nil {
+		return fmt.Errorf("listing objects: %w", err)
+	}
+	if len(page.Objects) != 1 || page.Objects[0].Key != key {
+		return errors.New("an object that was stored is not listed")
+	}
+	return nil
+}
+
+// Sample opens up to n attachments of the bucket, whichever come first. It
+// returns how many opened, and the errors of those that did not.
+func (s *Store) Sample(ctx context.Context, n int) (opened int, failures []error, err error) {
+	dirs, err := s.Dirs(ctx)
+	if err != nil || len(dirs) == 0 {
+		return 0, nil, err
+	}
+	page, err := s.list(ctx, backends.ListOptions{Prefix: fmt.Sprintf("%02x/", dirs[0]), Limit: n})
+	if err != nil {
+		return 0, nil, err
+	}
+	for _, obj := range page.Objects {
+		switch err := s.try(ctx, obj); {
+		case err == nil:
+			opened++
+		case !errors.Is(err, fs.ErrNotExist): // deleted since it was listed
+			failures = append(failures, err)
+		}
+	}
+	return opened, failures, nil
+}
+
+func (s *Store) try(ctx context.Context, obj backends.Object) error {
+	u, ok := ParseKey(obj.Key)
+	if !ok {
+		return fs.ErrNotExist
+	}
+	info, err := s.info("open", u, obj)
+	if err != nil {
+		return err
+	}
+	file, err := s.Open(ctx, info)
+	if err != nil {
+		return err
+	}
+	file.Close()
+	return nil
+}

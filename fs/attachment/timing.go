@@ -1,0 +1,47 @@
+package attachment
+
+import (
+	"context"
+	"time"
+)
+
+// Patience is how long one operation may take.
+type Patience struct {
+	Base           time.Duration // for an operation on no bytes
+	BytesPerSecond int64         // adds one second for so many bytes; 0 adds nothing
+}
+
+// For returns the time allowed for size bytes.
+func (p Patience) For(size int64) time.Duration {
+	if p.BytesPerSecond == 0 {
+		return p.Base
+	}
+	return p.Base + time.Duration(float64(size)/float64(p.BytesPerSecond)*float64(time.Second))
+}
+
+func (p Patience) bound(ctx context.Context, size int64) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, p.For(size))
+}
+
+// Timing holds a Store's deadlines.
+type Timing struct {
+	Request Patience        // stat, listing page, fetch of an object
+	Commit  Patience        // upload
+	Settle  Patience        // reading back an upload whose answer was lost
+	Delete  time.Duration   // unlink, retries included
+	Orphans []time.Duration // pauses before each look for an object of unknown fate
+	Listing time.Duration   // how long a listing is believed
+}
+
+// DefaultTiming returns deadlines that a slow line at 1 MiB/s still meets.
+func DefaultTiming() Timing {
+	const slow = 1 << 20
+	return Timing{
+		Request: Patience{Base: 30 * time.Second, BytesPerSecond: slow},
+		Commit:  Patience{Base: time.Minute, BytesPerSecond: slow},
+		Settle:  Patience{Base: 15 * time.Second, BytesPerSecond: slow},
+		Delete:  30 * time.Second,
+		Orphans: []time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute},
+		Listing: 5 * time.Second,
+	}
+}

@@ -1,0 +1,154 @@
+package attachment
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"orthanc-bucketfs/fs/memory"
+)
+
+// Writer is an attachment being written. Its first error sticks: every later
+// call but Discard and Delete reports an error, and nothing is uploaded. It is safe for
+// concurrent use.
+type Writer struct {
+	uuid  UUID
+	store *Store
+
+	mu    sync.Mutex // guards all below; held during a commit
+	buf   *memory.Buffer
+	state writerState
+	err   error // why nothing can be written any more
+	info  Info  // of the committed object
+
+	size atomic.Int64 // of the content; can be read during a commit
+}
+
+type writerState int
+
+const (
+	writing writerState = iota
+	committed
+	failed
+	deleted
+)
+
+// Create returns a Writer for u, without a request: whether u is taken shows
+// at Commit. The caller ends it with Commit or Discard.
+func (s *Store) Create(u UUID) *Writer {
+	head, tail := s.codec.Frame()
+	return &Writer{uuid: u, store: s, buf: memory.New(s.budget, head, tail)}
+}
+
+// WriteAt writes p at offset off, all of it or nothing. What lies between the
+// old end and off is zero. It may wait for the budget.
+func (w *Writer) WriteAt(ctx context.Context, p []byte, off int64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.writable(); err != nil {
+		return err
+	}
+	if end := off + int64(len(p)); end > int64(w.buf.Size()) {
+		if err := w.resize(ctx, end); err != nil {
+			return err
+		}
+	}
+	copy(w.buf.Content()[off:], p)
+	return nil
+}
+
+// Truncate sets the size; what it adds is zero. It may wait for the budget.
+func (w *Writer) Truncate(ctx context.Context, size int64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.writable(); err != nil {
+		return err
+	}
+	return w.resize(ctx, size)
+}
+
+// Size returns the present size in bytes.
+func (w *Writer) Size() int64 { return w.size.Load() }
+
+// Commit uploads the attachment if that has not been done, and returns its
+// description. It does not end with ctx.
+func (w *Writer) Commit(ctx context.Context) (Info, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.state != writing {
+		return w.info, w.err
+	}
+	// If the commit panics, the half sealed buffer must not be used again.
+	w.state, w.err = failed, ErrDiscarded
+	defer w.buf.Free()
+	info, err := w.store.commit(context.WithoutCancel(ctx), w.uuid, w.buf)
+	if err != nil {
+		w.err = err
+		return Info{}, err
+	}
+	w.state, w.err, w.info = committed, nil, info
+	return info, nil
+}
+
+// Reopen makes an attachment that was committed empty writable again, by
+// deleting the empty object. A shell that redirects into a new file closes a
+// duplicate of its descriptor before anything is written.
+func (w *Writer) Reopen(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.state != committed || w.info.Size > 0 {
+		return w.writable()
+	}
+	if err := w.store.Delete(ctx, w.uuid); err != nil {
+		return w.fail(err)
+	}
+	w.state, w.info = writing, Info{}
+	return nil
+}
+
+// Discard gives up an attachment that is not committed.
+func (w *Writer) Discard() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.state == writing {
+		w.fail(ErrDiscarded)
+	}
+}
+
+// Delete ends the writing because the attachment is being deleted. It waits
+// for a commit in flight, and reports whether there is an object to delete.
+// Afterwards Commit has nothing to do and succeeds.
+func (w *Writer) Delete() (wasCommitted bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.state == writing {
+		w.buf.Free()
+		w.state, w.info = deleted, Info{}
+	}
+	return w.state == committed
+}
+
+func (w *Writer) writable() error {
+	switch w.state {
+	case committed:
+		return &Error{Op: "write", Key: w.uuid.Key(), Err: ErrCommitted}
+	case deleted:
+		return &Error{Op: "write", Key: w.uuid.Key(), Err: ErrDeleted}
+	default:
+		return w.err
+	}
+}
+
+func (w *Writer) resize(ctx context.Context, size int64) error {
+	if err := w.buf.Resize(ctx, size); err != nil {
+		return w.fail(&Error{Op: "write", Key: w.uuid.Key(), Err: err})
+	}
+	w.size.Store(size)
+	return nil
+}
+
+func (w *Writer) fail(err error) error {
+	w.state, w.err = failed, err
+	w.buf.Free()
+	return err
+}
