@@ -1,0 +1,198 @@
+package fs
+
+import (
+	"context"
+	"sync"
+	"syscall"
+	"time"
+
+	gofs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"orthanc-bucketfs/fs/attachment"
+)
+
+// attachmentNode is one version of an attachment: a committed one, or one that
+// is being written and becomes committed in place.
+type attachmentNode struct {
+	gofs.Inode
+	tree    *tree
+	uuid    attachment.UUID
+	writer  *attachment.Writer // nil if the node was found in the bucket
+	created time.Time          // of a node that is being written
+
+	mu         sync.Mutex // guards the fields below
+	info       attachment.Info
+	freshUntil time.Time // until then a commit of our own need not be looked up
+}
+
+// newPending returns the node of an attachment that is about to be written.
+func newPending(t *tree, u attachment.UUID) *attachmentNode {
+	now := time.Now()
+	return &attachmentNode{
+		tree: t, uuid: u, created: now,
+		writer: t.store.Create(u),
+		info:   attachment.Info{UUID: u, Modified: now},
+	}
+}
+
+// generation tells a pending node from every other node of its attachment.
+func (n *attachmentNode) generation() uint64 {
+	return hash64(0, uint64(n.created.UnixNano()))
+}
+
+// pending reports whether nothing has been committed yet.
+func (n *attachmentNode) pending() bool { return n.tree.findPending(n.uuid) == n }
+
+// current returns what is known of the attachment now.
+func (n *attachmentNode) current() attachment.Info {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	info := n.info
+	if n.writer != nil && info.Version == "" {
+		info.Size = n.writer.Size()
+	}
+	return info
+}
+
+// is reports that info describes the version that n stands for.
+func (n *attachmentNode) is(info attachment.Info) bool {
+	known := n.current()
+	if info.Version == "" || known.Version == "" {
+		return known.Size == info.Size && known.Modified.Equal(info.Modified)
+	}
+	return known == info
+}
+
+// fresh reports that n was committed a moment ago. The kernel could not be told
+// to remember the name: it belonged to a file that might still have failed.
+func (n *attachmentNode) fresh() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return time.Now().Before(n.freshUntil)
+}
+
+// doubt makes the next lookup ask the bucket.
+func (n *attachmentNode) doubt() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.freshUntil = time.Time{}
+}
+
+// entry fills in the answer to a lookup.
+func (n *attachmentNode) entry(out *fuse.EntryOut) *gofs.Inode {
+	n.attr(&out.Attr)
+	out.SetEntryTimeout(fileTimeout)
+	out.SetAttrTimeout(fileTimeout)
+	return n.EmbeddedInode()
+}
+
+// refresh notes what a lookup has found. Size and time are the same as before,
+// for they are part of the node's identity.
+func (n *attachmentNode) refresh(info attachment.Info) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if info.Version != "" {
+		n.info = info
+	}
+}
+
+// committed notes what the commit has made.
+func (n *attachmentNode) committed(info attachment.Info) {
+	n.refresh(info)
+	n.mu.Lock()
+	n.freshUntil = time.Now().Add(fileTimeout)
+	n.mu.Unlock()
+	n.tree.removePending(n)
+}
+
+// reopen makes a node that was committed empty one that is being written again.
+// It reports false if that cannot be.
+func (n *attachmentNode) reopen(ctx context.Context) bool {
+	if n.current().Size > 0 || !n.tree.addPending(n) {
+		return false
+	}
+	if err := n.writer.Reopen(ctx); err != nil {
+		n.tree.removePending(n)
+		return false
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.info, n.freshUntil = attachment.Info{UUID: n.uuid, Modified: n.created}, time.Time{}
+	return true
+}
+
+// unlink ends the writing of n and reports whether it had been committed.
+func (n *attachmentNode) unlink() (wasCommitted bool) {
+	wasCommitted = n.writer.Delete()
+	n.tree.removePending(n)
+	return wasCommitted
+}
+
+func (n *attachmentNode) attr(out *fuse.Attr) { n.tree.fileAttr(n.current(), out) }
+
+var _ = (gofs.NodeGetattrer)((*attachmentNode)(nil))
+
+func (n *attachmentNode) Getattr(_ context.Context, _ gofs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	n.attr(&out.Attr)
+	if !n.pending() {
+		out.SetTimeout(fileTimeout)
+	}
+	return 0
+}
+
+var _ = (gofs.NodeSetattrer)((*attachmentNode)(nil))
+
+func (n *attachmentNode) Setattr(ctx context.Context, f gofs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	if size, ok := in.GetSize(); ok && int64(size) != n.current().Size {
+		h, ok := f.(*writeHandle)
+		if !ok {
+			return syscall.EPERM
+		}
+		if errno := h.truncate(ctx, int64(size)); errno != 0 {
+			return errno
+		}
+	}
+	n.attr(&out.Attr)
+	return n.tree.setAttr(in, &out.Attr)
+}
+
+// setAttr accepts a change of mode or owner to what they are, and of times,
+// which has no effect.
+func (t *tree) setAttr(in *fuse.SetAttrIn, is *fuse.Attr) syscall.Errno {
+	if t.readOnly {
+		return syscall.EROFS
+	}
+	mode, setsMode := in.GetMode()
+	uid, setsUID := in.GetUID()
+	gid, setsGID := in.GetGID()
+	if setsMode && mode&0o7777 != is.Mode&0o7777 || setsUID && uid != is.Uid || setsGID && gid != is.Gid {
+		return syscall.EPERM
+	}
+	return 0
+}
+
+var _ = (gofs.NodeOpener)((*attachmentNode)(nil))
+
+// Open fetches the whole attachment. A node that is being written cannot be
+// opened by anyone else.
+func (n *attachmentNode) Open(ctx context.Context, flags uint32) (gofs.FileHandle, uint32, syscall.Errno) {
+	info := n.current()
+	switch {
+	case flags&(syscall.O_ACCMODE|syscall.O_TRUNC) != syscall.O_RDONLY:
+		if n.tree.readOnly {
+			return nil, 0, syscall.EROFS
+		}
+		return nil, 0, syscall.EPERM
+	case n.pending():
+		return nil, 0, syscall.EBUSY
+	case n.tree.draining.Load():
+		return nil, 0, n.tree.fail("open", &attachment.Error{Op: "open", Key: n.uuid.Key(), Err: errDraining})
+	}
+	file, err := n.tree.store.Open(ctx, info)
+	if err != nil {
+		n.doubt()
+		return nil, 0, n.tree.fail("open", err)
+	}
+	return &readHandle{file: file}, fuse.FOPEN_DIRECT_IO, 0
+}

@@ -1,0 +1,244 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	iofs "io/fs"
+	"math"
+	"syscall"
+
+	gofs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"orthanc-bucketfs/fs/attachment"
+)
+
+// dirNode is a directory of the layout: the root (depth 0), AA (1) or AA/BB
+// (2). It decides by the name what belongs to the bucket; the rest it hands to
+// the loopback node that it embeds, which serves the same path below the local
+// directory. Every operation of the loopback node is overridden here: a new
+// one that is not would act on local files behind the tree's back.
+type dirNode struct {
+	gofs.LoopbackNode
+	tree   *tree
+	depth  int
+	aa, bb byte
+}
+
+func newRoot(t *tree) *dirNode {
+	root := &dirNode{LoopbackNode: gofs.LoopbackNode{RootData: t.local}, tree: t}
+	t.local.RootNode = root
+	return root
+}
+
+// attachmentName returns the UUID if name is that of an attachment in n.
+func (n *dirNode) attachmentName(name string) (attachment.UUID, bool) {
+	if n.depth != 2 {
+		return attachment.UUID{}, false
+	}
+	u, ok := attachment.ParseUUID(name)
+	return u, ok && u[0] == n.aa && u[1] == n.bb
+}
+
+// subDir returns the directory of the layout called name in n.
+func (n *dirNode) subDir(name string) (*dirNode, bool) {
+	b, ok := attachment.ParseDir(name)
+	if !ok || n.depth == 2 {
+		return nil, false
+	}
+	return n.child(b), true
+}
+
+// child returns the directory b in n, which has depth 0 or 1.
+func (n *dirNode) child(b byte) *dirNode {
+	d := &dirNode{LoopbackNode: gofs.LoopbackNode{RootData: n.tree.local}, tree: n.tree, depth: n.depth + 1, aa: n.aa, bb: b}
+	if n.depth == 0 {
+		d.aa, d.bb = b, 0
+	}
+	return d
+}
+
+// ours reports that name belongs to the layout and not to the local directory.
+func (n *dirNode) ours(name string) bool {
+	_, attachment := n.attachmentName(name)
+	_, dir := n.subDir(name)
+	return attachment || dir
+}
+
+var _ = (gofs.NodeLookuper)((*dirNode)(nil))
+
+func (n *dirNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*gofs.Inode, syscall.Errno) {
+	if d, ok := n.subDir(name); ok {
+		n.tree.dirAttr(&out.Attr)
+		out.SetEntryTimeout(dirTimeout)
+		out.SetAttrTimeout(dirTimeout)
+		return n.NewInode(ctx, d, dirIdentity(d.depth, d.aa, d.bb)), 0
+	}
+	if u, ok := n.attachmentName(name); ok {
+		return n.lookupAttachment(ctx, u, out)
+	}
+	if !n.hasLocal() {
+		return nil, syscall.ENOENT
+	}
+	return n.LoopbackNode.Lookup(ctx, name, out)
+}
+
+func (n *dirNode) lookupAttachment(ctx context.Context, u attachment.UUID, out *fuse.EntryOut) (*gofs.Inode, syscall.Errno) {
+	if p := n.tree.findPending(u); p != nil {
+		p.attr(&out.Attr)
+		return p.EmbeddedInode(), 0
+	}
+	known := n.knownChild(u)
+	if known != nil && known.fresh() {
+		return known.entry(out), 0
+	}
+	info, err := n.tree.store.Stat(ctx, u)
+	if errors.Is(err, iofs.ErrNotExist) {
+		return nil, syscall.ENOENT
+	}
+	if err != nil {
+		return nil, n.tree.fail("stat", err)
+	}
+	if known != nil && known.is(info) {
+		return known.entry(out), 0
+	}
+	child := n.NewInode(ctx, &attachmentNode{tree: n.tree, uuid: u, info: info}, fileIdentity(info))
+	node := child.Operations().(*attachmentNode)
+	node.refresh(info)
+	return node.entry(out), 0
+}
+
+// knownChild returns the node of u that the kernel knows, or nil.
+func (n *dirNode) knownChild(u attachment.UUID) *attachmentNode {
+	child := n.GetChild(u.String())
+	if child == nil {
+		return nil
+	}
+	return child.Operations().(*attachmentNode)
+}
+
+var _ = (gofs.NodeCreater)((*dirNode)(nil))
+
+func (n *dirNode) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (*gofs.Inode, gofs.FileHandle, uint32, syscall.Errno) {
+	if u, ok := n.attachmentName(name); ok {
+		return n.createAttachment(ctx, u, flags, out)
+	}
+	if errno := n.mayChangeLocal(ctx, name); errno != 0 {
+		return nil, nil, 0, errno
+	}
+	return n.LoopbackNode.Create(ctx, name, flags, mode, out)
+}
+
+// createAttachment makes no request: the conditional upload will tell whether
+// the name is taken.
+func (n *dirNode) createAttachment(ctx context.Context, u attachment.UUID, flags uint32, out *fuse.EntryOut) (*gofs.Inode, gofs.FileHandle, uint32, syscall.Errno) {
+	switch {
+	case n.tree.readOnly:
+		return nil, nil, 0, syscall.EROFS
+	case flags&syscall.O_ACCMODE != syscall.O_WRONLY:
+		return nil, nil, 0, syscall.EPERM
+	case n.tree.draining.Load():
+		return nil, nil, 0, n.tree.fail("create", &attachment.Error{Op: "create", Key: u.Key(), Err: errDraining})
+	}
+	node := newPending(n.tree, u)
+	if !n.tree.addPending(node) {
+		return nil, nil, 0, syscall.EEXIST
+	}
+	child := n.NewInode(ctx, node, gofs.StableAttr{Mode: syscall.S_IFREG, Ino: fileIno(u), Gen: node.generation()})
+	node.attr(&out.Attr)
+	return child, newWriteHandle(node, callerID(ctx)), fuse.FOPEN_DIRECT_IO, 0
+}
+
+var _ = (gofs.NodeUnlinker)((*dirNode)(nil))
+
+func (n *dirNode) Unlink(ctx context.Context, name string) syscall.Errno {
+	u, ok := n.attachmentName(name)
+	if !ok {
+		if errno := n.mayChangeLocal(ctx, name); errno != 0 {
+			return errno
+		}
+		return n.LoopbackNode.Unlink(ctx, name)
+	}
+	if n.tree.readOnly {
+		return syscall.EROFS
+	}
+	if p := n.tree.findPending(u); p != nil && !p.unlink() {
+		return 0 // it never reached the bucket
+	}
+	if err := n.tree.store.Delete(ctx, u); err != nil {
+		return n.tree.fail("unlink", err)
+	}
+	return 0
+}
+
+var _ = (gofs.NodeMkdirer)((*dirNode)(nil))
+
+func (n *dirNode) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*gofs.Inode, syscall.Errno) {
+	if _, ok := n.subDir(name); ok {
+		return nil, syscall.EEXIST
+	}
+	if errno := n.mayChangeLocal(ctx, name); errno != 0 {
+		return nil, errno
+	}
+	return n.LoopbackNode.Mkdir(ctx, name, mode, out)
+}
+
+var _ = (gofs.NodeRmdirer)((*dirNode)(nil))
+
+func (n *dirNode) Rmdir(ctx context.Context, name string) syscall.Errno {
+	if _, ok := n.subDir(name); ok {
+		return syscall.ENOTEMPTY
+	}
+	if errno := n.mayChangeLocal(ctx, name); errno != 0 {
+		return errno
+	}
+	return n.LoopbackNode.Rmdir(ctx, name)
+}
+
+var _ = (gofs.NodeGetattrer)((*dirNode)(nil))
+
+func (n *dirNode) Getattr(_ context.Context, _ gofs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	n.tree.dirAttr(&out.Attr)
+	out.SetTimeout(dirTimeout)
+	return 0
+}
+
+var _ = (gofs.NodeStatxer)((*dirNode)(nil))
+
+// Statx answers ENOSYS, after which the kernel sticks to Getattr: the tree
+// knows no more than that.
+func (n *dirNode) Statx(context.Context, gofs.FileHandle, uint32, uint32, *fuse.StatxOut) syscall.Errno {
+	return syscall.ENOSYS
+}
+
+var _ = (gofs.NodeSetattrer)((*dirNode)(nil))
+
+func (n *dirNode) Setattr(ctx context.Context, f gofs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	n.tree.dirAttr(&out.Attr)
+	return n.tree.setAttr(in, &out.Attr)
+}
+
+var _ = (gofs.NodeStatfser)((*dirNode)(nil))
+
+// Statfs answers large and constant numbers: a bucket has no size.
+func (n *dirNode) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
+	const block, blocks, files = 4096, 1 << 40, math.MaxUint32
+	*out = fuse.StatfsOut{
+		Bsize: block, Frsize: block,
+		Blocks: blocks, Bfree: blocks, Bavail: blocks,
+		Files: files, Ffree: files,
+		NameLen: 255,
+	}
+	return 0
+}
+
+var _ = (gofs.NodeFsyncer)((*dirNode)(nil))
+
+// Fsync on a directory has nothing to do for attachments: they are durable
+// when their commit returns.
+func (n *dirNode) Fsync(context.Context, gofs.FileHandle, uint32) syscall.Errno {
+	if !n.hasLocal() {
+		return 0
+	}
+	return n.syncLocal()
+}

@@ -1,0 +1,172 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"runtime/debug"
+	"syscall"
+
+	gofs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"orthanc-bucketfs/fs/attachment"
+)
+
+const (
+	maxWrite      = 1 << 20 // bytes of one read or write request
+	maxBackground = 64      // asynchronous requests the kernel may have open
+)
+
+// Options says what to mount, where and for whom.
+type Options struct {
+	Mountpoint string
+	Store      *attachment.Store
+	UID, GID   uint32 // owner of the directories and attachments
+	LocalDir   string // where everything else is kept; empty to refuse it
+	ReadOnly   bool
+	Log        *slog.Logger
+}
+
+// Mount is a mounted tree.
+type Mount struct {
+	tree       *tree
+	server     *fuse.Server
+	mountpoint string
+}
+
+// New mounts the tree: as root directly, otherwise with fusermount3. When it
+// returns, the mount is up.
+func New(o Options) (*Mount, error) {
+	if err := Mountable(); err != nil {
+		return nil, err
+	}
+	t := newTree(o)
+	if err := t.useLocal(); err != nil {
+		return nil, err
+	}
+	raw := gofs.NewNodeFS(newRoot(t), &gofs.Options{Logger: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)})
+	server, err := fuse.NewServer(raw, o.Mountpoint, mountOptions(o))
+	if err != nil {
+		return nil, fmt.Errorf("mounting on %s: %w", o.Mountpoint, err)
+	}
+	go server.Serve()
+	if err := server.WaitMount(); err != nil {
+		return nil, errors.Join(fmt.Errorf("waiting for the mount on %s: %w", o.Mountpoint, err), server.Unmount())
+	}
+	return &Mount{tree: t, server: server, mountpoint: o.Mountpoint}, nil
+}
+
+func mountOptions(o Options) *fuse.MountOptions {
+	options := []string{"default_permissions"}
+	flags := uintptr(syscall.MS_NOSUID | syscall.MS_NODEV)
+	root := os.Geteuid() == 0
+	switch {
+	case o.ReadOnly && root:
+		flags |= syscall.MS_RDONLY
+	case o.ReadOnly:
+		options = append(options, "ro")
+	}
+	return &fuse.MountOptions{
+		AllowOther:        root || o.UID != uint32(os.Geteuid()),
+		Options:           options,
+		Name:              "orthanc-bucketfs",
+		FsName:            "orthanc-bucketfs",
+		MaxWrite:          maxWrite,
+		MaxBackground:     maxBackground,
+		DisableXAttrs:     true, // else the kernel asks for one before every write
+		DirectMountStrict: root,
+		DirectMountFlags:  flags,
+		Logger:            slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		PanicHandler:      panicHandler(o.Log),
+	}
+}
+
+// panicHandler makes a panic an EIO. The stack goes to the log; the value that
+// caused it does not hold contents of files.
+func panicHandler(log *slog.Logger) func(any) fuse.Status {
+	return func(p any) fuse.Status {
+		log.Error("panic in a file system call; please report it", "panic", p, "stack", string(debug.Stack()))
+		return fuse.EIO
+	}
+}
+
+// Mountable says what is missing for a mount, before it fails less clearly.
+func Mountable() error {
+	if _, err := os.Stat("/dev/fuse"); err != nil {
+		return fmt.Errorf("FUSE is not available: %w (load the kernel module fuse, or give the container the device)", err)
+	}
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	if _, err := exec.LookPath("fusermount3"); err != nil {
+		return errors.New("cannot mount: not root, and fusermount3 is not installed; run as root or install the package fuse3")
+	}
+	return nil
+}
+
+// Drain refuses new opens and creates, and returns when every file that is
+// being written is committed or given up, or with ctx's error.
+func (m *Mount) Drain(ctx context.Context) error {
+	m.tree.draining.Store(true)
+	idle := make(chan struct{})
+	go func() {
+		m.tree.waitIdle()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Unmount unmounts the tree. If it is in use, it is detached, so that nobody
+// can open it any more, and the error says so.
+func (m *Mount) Unmount() error {
+	err := m.server.Unmount()
+	if err == nil {
+		return nil
+	}
+	if lazy := Detach(m.mountpoint); lazy != nil {
+		return errors.Join(err, lazy)
+	}
+	return fmt.Errorf("%s was in use and is now detached: %w", m.mountpoint, err)
+}
+
+// Wait returns when the tree is not mounted any more.
+func (m *Mount) Wait() { m.server.Wait() }
+
+// Detach removes a mount point from the tree at once, also one that is in use
+// or whose daemon is dead.
+func Detach(mountpoint string) error {
+	if os.Geteuid() == 0 {
+		return os.NewSyscallError("umount2", unix.Unmount(mountpoint, unix.MNT_DETACH))
+	}
+	out, err := exec.Command("fusermount3", "-u", "-z", mountpoint).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("fusermount3 -u -z %s: %w: %s", mountpoint, err, out)
+	}
+	return nil
+}
+
+// useLocal prepares the local directory.
+func (t *tree) useLocal() error {
+	if t.local.Path == "" {
+		return nil
+	}
+	info, err := os.Stat(t.local.Path)
+	if err != nil {
+		return fmt.Errorf("local directory: %w", err)
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("local directory %s is not a directory", t.local.Path)
+	}
+	t.local.Dev = info.Sys().(*syscall.Stat_t).Dev
+	return nil
+}

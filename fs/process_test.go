@@ -1,0 +1,314 @@
+package fs
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"orthanc-bucketfs/backends/backendtest"
+)
+
+// What a process does to the mount when it is signalled, killed or forks can
+// only be seen from another process: this test binary, started again with the
+// name of a scene.
+const sceneVariable = "ORTHANC_BUCKETFS_TEST_SCENE"
+
+func TestMain(m *testing.M) {
+	if scene := os.Getenv(sceneVariable); scene != "" {
+		scenes()[scene](os.Args[1])
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func scenes() map[string]func(path string) {
+	return map[string]func(string){
+		// writes a part and waits to be killed
+		"write": func(path string) {
+			fd := mustCreate(path)
+			syscall.Write(fd, make([]byte, 10_000))
+			say("ready")
+			io.Copy(io.Discard, os.Stdin)
+		},
+		// ends without closing the file
+		"exit": func(path string) {
+			fd := mustCreate(path)
+			syscall.Write(fd, []byte("content"))
+		},
+		"fsync": func(path string) {
+			fd := mustCreate(path)
+			syscall.Write(fd, []byte("content"))
+			say("ready")
+			say(fmt.Sprint(syscall.Fdatasync(fd)))
+		},
+		// waits in open, with a handler for SIGUSR1
+		"open": func(path string) {
+			signal.Notify(make(chan os.Signal, 1), syscall.SIGUSR1)
+			runtime.LockOSThread()
+			say(fmt.Sprint(syscall.Gettid()))
+			_, err := syscall.Open(path, syscall.O_RDONLY, 0)
+			say(errnoName(err))
+		},
+		// waits in write, with a handler for SIGUSR1
+		"wait to write": func(path string) {
+			signal.Notify(make(chan os.Signal, 1), syscall.SIGUSR1)
+			runtime.LockOSThread()
+			fd := mustCreate(path)
+			say(fmt.Sprint(syscall.Gettid()))
+			_, err := syscall.Write(fd, []byte("content"))
+			say(errnoName(err))
+			say(fmt.Sprint(syscall.Close(fd)))
+		},
+		// has a child that inherits the file and exits in the middle of it
+		"fork": func(path string) {
+			fd := mustCreate(path)
+			syscall.Write(fd, []byte("first "))
+			child := exec.Command("/bin/true")
+			child.ExtraFiles = []*os.File{os.NewFile(uintptr(dup(fd)), "")}
+			if err := child.Run(); err != nil {
+				panic(err)
+			}
+			_, err := syscall.Write(fd, []byte("second"))
+			say(errnoName(err))
+			say(fmt.Sprint(syscall.Close(fd)))
+		},
+		// hands the file to a child that writes all of it
+		"hand over": func(path string) {
+			file := os.NewFile(uintptr(mustCreate(path)), "")
+			child := exec.Command("/bin/echo", "by the child")
+			child.Stdout = file
+			if err := child.Run(); err != nil {
+				panic(err)
+			}
+			say(fmt.Sprint(file.Close()))
+		},
+	}
+}
+
+func mustCreate(path string) int {
+	fd, err := syscall.Open(path, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		panic(err)
+	}
+	return fd
+}
+
+// dup keeps the close of a duplicate by os.File out of the scene.
+func dup(fd int) int {
+	second, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		panic(err)
+	}
+	return second
+}
+
+func errnoName(err error) string {
+	if errno, ok := err.(syscall.Errno); ok {
+		return unix.ErrnoName(errno)
+	}
+	return "ok"
+}
+
+func say(line string) { fmt.Println(line) }
+
+// actor is a process that plays a scene.
+type actor struct {
+	*exec.Cmd
+	lines *bufio.Reader
+}
+
+func play(t *testing.T, scene, path string) *actor {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], path)
+	cmd.Env = append(os.Environ(), sceneVariable+"="+scene)
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	return &actor{Cmd: cmd, lines: bufio.NewReader(out)}
+}
+
+// hear returns the next line that the actor says.
+func (a *actor) hear(t *testing.T) string {
+	t.Helper()
+	line, err := a.lines.ReadString('\n')
+	if err != nil {
+		t.Fatalf("the process said nothing: %v", err)
+	}
+	return strings.TrimSpace(line)
+}
+
+func (a *actor) want(t *testing.T, line string) {
+	t.Helper()
+	if got := a.hear(t); got != line {
+		t.Errorf("the process said %q, want %q", got, line)
+	}
+}
+
+// A process that is killed in the middle of a file leaves nothing.
+func TestKilledWhileWriting(t *testing.T) {
+	r := newRig(t)
+	a := play(t, "write", r.path(1))
+	a.want(t, "ready")
+	a.Process.Kill()
+	a.Wait()
+	if r.inBucket(t, 1) {
+		t.Error("half a file was committed")
+	}
+	if _, err := os.Stat(r.path(1)); !os.IsNotExist(err) {
+		t.Errorf("stat: %v", err)
+	}
+	wantCalls(t, "uploads", r, 0, backendtest.OpCreate)
+	if !strings.Contains(r.log.String(), "its writer was killed") {
+		t.Errorf("the log does not say so:\n%s", r.log)
+	}
+	mustStore(t, r.path(1), []byte("content"))
+}
+
+// One that exits in peace has finished the file.
+func TestExitWithoutClose(t *testing.T) {
+	r := newRig(t)
+	a := play(t, "exit", r.path(1))
+	if err := a.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, r.path(1), []byte("content"))
+}
+
+// A commit under way does not end with the process that waits for it.
+func TestKilledDuringCommit(t *testing.T) {
+	r := newRig(t)
+	gate := backendtest.NewGate()
+	r.faulty.Inject(backendtest.Each(backendtest.OpCreate, backendtest.Hold(gate)))
+	a := play(t, "fsync", r.path(1))
+	a.want(t, "ready")
+	<-gate.Arrived()
+	a.Process.Kill()
+	gate.Open()
+	a.Wait()
+	wantCalls(t, "uploads", r, 1, backendtest.OpCreate)
+	wantFile(t, r.path(1), []byte("content"))
+}
+
+func TestSignalledDuringCommit(t *testing.T) {
+	r := newRig(t)
+	gate := backendtest.NewGate()
+	r.faulty.Inject(backendtest.Each(backendtest.OpCreate, backendtest.Hold(gate)))
+	a := play(t, "fsync", r.path(1))
+	a.want(t, "ready")
+	<-gate.Arrived()
+	a.Process.Signal(syscall.SIGURG) // which the Go runtime handles
+	gate.Open()
+	a.want(t, "<nil>")
+	wantFile(t, r.path(1), []byte("content"))
+}
+
+// Waiting in open ends with a signal.
+func TestInterruptedOpen(t *testing.T) {
+	r := newRig(t)
+	mustStore(t, r.path(1), []byte("content"))
+	gate := backendtest.NewGate()
+	r.faulty.Inject(backendtest.Nth(backendtest.OpRead, 1, backendtest.Hold(gate)))
+	a := play(t, "open", r.path(1))
+	var tid int
+	fmt.Sscan(a.hear(t), &tid)
+	<-gate.Arrived()
+	if err := unix.Tgkill(a.Process.Pid, tid, syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	a.want(t, "EINTR")
+	wantFile(t, r.path(1), []byte("content"))
+}
+
+func TestKilledWhileOpening(t *testing.T) {
+	r := newRig(t)
+	mustStore(t, r.path(1), []byte("content"))
+	gate := backendtest.NewGate()
+	r.faulty.Inject(backendtest.Nth(backendtest.OpRead, 1, backendtest.Hold(gate)))
+	a := play(t, "open", r.path(1))
+	a.hear(t)
+	<-gate.Arrived()
+	a.Process.Kill()
+	a.Wait() // would hang if the open did not end
+	wantFile(t, r.path(1), []byte("content"))
+}
+
+// A write that waits for memory is not spoilt by a harmless signal.
+func TestSignalledWhileWaitingToWrite(t *testing.T) {
+	r := newRig(t, func(s *setting) { s.limit = 1 << 20 })
+	mustStore(t, r.path(1), testContent(1<<20, 1))
+	holder, err := os.Open(r.path(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := play(t, "wait to write", r.path(2))
+	var tid int
+	fmt.Sscan(a.hear(t), &tid)
+	r.waitWaiting(t)
+	if err := unix.Tgkill(a.Process.Pid, tid, syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	r.waitInterrupt(t)
+	holder.Close()
+	a.want(t, "ok")
+	a.want(t, "<nil>")
+	a.Wait()
+	wantFile(t, r.path(2), []byte("content"))
+}
+
+// One that belongs to a killed process gives its place up at once.
+func TestKilledWhileWaitingToWrite(t *testing.T) {
+	r := newRig(t, func(s *setting) { s.limit = 1 << 20 })
+	mustStore(t, r.path(1), testContent(1<<20, 1))
+	holder, err := os.Open(r.path(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Close()
+	a := play(t, "wait to write", r.path(2))
+	a.hear(t)
+	r.waitWaiting(t)
+	a.Process.Kill()
+	a.Wait() // would hang for a minute, the budget's patience, and more
+	if n := r.budget.Usage().Waiting; n != 0 || r.inBucket(t, 2) {
+		t.Errorf("%d still waiting, in the bucket: %v", n, r.inBucket(t, 2))
+	}
+}
+
+// A child that inherits the file and exits does not commit half of it.
+func TestForkWhileWriting(t *testing.T) {
+	r := newRig(t)
+	a := play(t, "fork", r.path(1))
+	a.want(t, "ok")
+	a.want(t, "<nil>")
+	wantCalls(t, "uploads", r, 1, backendtest.OpCreate)
+	wantFile(t, r.path(1), []byte("first second"))
+}
+
+func TestFileHandedToAChild(t *testing.T) {
+	r := newRig(t)
+	a := play(t, "hand over", r.path(1))
+	a.want(t, "<nil>")
+	wantFile(t, r.path(1), []byte("by the child\n"))
+}

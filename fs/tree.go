@@ -1,0 +1,173 @@
+package fs
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/fnv"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	gofs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"orthanc-bucketfs/fs/attachment"
+)
+
+const (
+	// dirTimeout: the directories of the layout never change.
+	dirTimeout = time.Hour
+	// fileTimeout is how long another machine's delete may go unseen by stat;
+	// open always asks the bucket. Absence is never remembered.
+	fileTimeout = 10 * time.Second
+
+	// Inode numbers of our own have bit 63 set, which those of local files
+	// do not have; those of attachments bit 62, too.
+	inoDirs        = 1 << 63
+	inoAttachments = 1<<63 | 1<<62
+)
+
+// tree is what all nodes share.
+type tree struct {
+	store    *attachment.Store
+	log      *slog.Logger
+	uid, gid uint32
+	readOnly bool
+	local    *gofs.LoopbackRoot // Path is empty without a local directory
+	started  time.Time          // the directories' times
+
+	draining    atomic.Bool
+	noLocalOnce sync.Once
+
+	mu      sync.Mutex // guards pending and idle
+	pending map[attachment.UUID]*attachmentNode
+	idle    *sync.Cond // pending has become empty
+}
+
+func newTree(o Options) *tree {
+	t := &tree{
+		store:    o.Store,
+		log:      o.Log,
+		uid:      o.UID,
+		gid:      o.GID,
+		readOnly: o.ReadOnly,
+		local:    &gofs.LoopbackRoot{Path: o.LocalDir},
+		started:  time.Now(),
+		pending:  map[attachment.UUID]*attachmentNode{},
+	}
+	t.idle = sync.NewCond(&t.mu)
+	return t
+}
+
+// addPending registers a node that is being written. It reports false if there
+// is one already.
+func (t *tree) addPending(n *attachmentNode) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.pending[n.uuid] != nil {
+		return false
+	}
+	t.pending[n.uuid] = n
+	return true
+}
+
+func (t *tree) removePending(n *attachmentNode) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.pending[n.uuid] == n {
+		delete(t.pending, n.uuid)
+	}
+	if len(t.pending) == 0 {
+		t.idle.Broadcast()
+	}
+}
+
+func (t *tree) findPending(u attachment.UUID) *attachmentNode {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.pending[u]
+}
+
+// waitIdle returns when nothing is being written.
+func (t *tree) waitIdle() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(t.pending) > 0 {
+		t.idle.Wait()
+	}
+}
+
+var (
+	errDraining = errors.New("the daemon is shutting down")
+	errNoLocal  = errors.New("not an attachment, and no local directory is configured")
+)
+
+// refuseLocal is the answer for what is neither an attachment nor allowed to
+// live in a local directory. The name is not logged: it may be a patient's.
+func (t *tree) refuseLocal() syscall.Errno {
+	t.noLocalOnce.Do(func() {
+		t.log.Error("refused to create a file that is not an attachment: set local_dir to keep such files on a local disk, "+
+			"or move Orthanc's IndexDirectory out of the mount (logged once)", "error", errNoLocal)
+	})
+	return syscall.EPERM
+}
+
+// fail logs an error and returns its errno.
+func (t *tree) fail(op string, err error) syscall.Errno {
+	code := errno(err)
+	switch code {
+	case 0:
+	case syscall.EINTR:
+		t.log.Debug(op+" was interrupted", attachment.Attrs(err)...)
+	default:
+		t.log.Error(op+" failed", append(attachment.Attrs(err), "errno", code.Error())...)
+	}
+	return code
+}
+
+func (t *tree) dirAttr(out *fuse.Attr) {
+	out.Mode = syscall.S_IFDIR | 0o700
+	out.Nlink = 2
+	out.Owner = fuse.Owner{Uid: t.uid, Gid: t.gid}
+	out.SetTimes(&t.started, &t.started, &t.started)
+}
+
+func (t *tree) fileAttr(info attachment.Info, out *fuse.Attr) {
+	out.Mode = syscall.S_IFREG | 0o600
+	out.Nlink = 1
+	out.Owner = fuse.Owner{Uid: t.uid, Gid: t.gid}
+	out.Size = uint64(info.Size)
+	out.SetTimes(&info.Modified, &info.Modified, &info.Modified)
+}
+
+// dirAttrIno returns the identity of AA (depth 1) or AA/BB (depth 2).
+func dirIdentity(depth int, aa, bb byte) gofs.StableAttr {
+	return gofs.StableAttr{Mode: syscall.S_IFDIR, Ino: inoDirs | uint64(depth)<<16 | uint64(aa)<<8 | uint64(bb)}
+}
+
+// fileIdentity returns the identity of a committed version: the number comes
+// from the UUID, the generation from what tells versions apart and is known
+// to listings, too.
+func fileIdentity(info attachment.Info) gofs.StableAttr {
+	return gofs.StableAttr{
+		Mode: syscall.S_IFREG,
+		Ino:  fileIno(info.UUID),
+		Gen:  hash64(uint64(info.Size), uint64(info.Modified.UnixNano())),
+	}
+}
+
+func fileIno(u attachment.UUID) uint64 {
+	return inoAttachments | hash64(binary.BigEndian.Uint64(u[:8]), binary.BigEndian.Uint64(u[8:]))>>2
+}
+
+func hash64(values ...uint64) uint64 {
+	h := fnv.New64a()
+	for _, v := range values {
+		var b [8]byte
+		binary.BigEndian.PutUint64(b[:], v)
+		h.Write(b[:])
+	}
+	return h.Sum64()
+}

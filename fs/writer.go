@@ -1,0 +1,165 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	gofs "github.com/hanwen/go-fuse/v2/fs"
+
+	"orthanc-bucketfs/fs/attachment"
+)
+
+// writeHandle is the handle that created an attachment.
+type writeHandle struct {
+	node       *attachmentNode
+	creator    uint32        // thread that opened it, or 0
+	lastWriter atomic.Uint32 // thread that wrote to it last
+
+	mu     sync.Mutex // guards the fields below
+	logged bool       // the error that sticks has been logged
+	told   bool       // an fsync has reported it
+}
+
+func newWriteHandle(n *attachmentNode, creator uint32) *writeHandle {
+	h := &writeHandle{node: n, creator: creator}
+	h.lastWriter.Store(creator)
+	return h
+}
+
+var _ = (gofs.FileWriter)((*writeHandle)(nil))
+
+func (h *writeHandle) Write(ctx context.Context, data []byte, off int64) (uint32, syscall.Errno) {
+	h.lastWriter.Store(callerID(ctx))
+	patient := untilDying(ctx)
+	defer patient.stop()
+	err := h.change(ctx, func() error { return h.node.writer.WriteAt(patient, data, off) })
+	if err != nil {
+		return 0, h.fail("write", err)
+	}
+	return uint32(len(data)), 0
+}
+
+func (h *writeHandle) truncate(ctx context.Context, size int64) syscall.Errno {
+	patient := untilDying(ctx)
+	defer patient.stop()
+	err := h.change(ctx, func() error { return h.node.writer.Truncate(patient, size) })
+	if err != nil {
+		return h.fail("truncate", err)
+	}
+	return 0
+}
+
+// change does a change, once more if it was refused because an empty file had
+// been committed.
+func (h *writeHandle) change(ctx context.Context, do func() error) error {
+	err := do()
+	if !errors.Is(err, attachment.ErrCommitted) || !h.node.reopen(ctx) {
+		return err
+	}
+	return do()
+}
+
+var _ = (gofs.FileFsyncer)((*writeHandle)(nil))
+
+// Fsync commits.
+func (h *writeHandle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
+	errno := h.commit(ctx, "fsync")
+	if errno != 0 {
+		h.mu.Lock()
+		h.told = true
+		h.mu.Unlock()
+	}
+	return errno
+}
+
+var _ = (gofs.FileFlusher)((*writeHandle)(nil))
+
+// Flush commits what no fsync has committed. It is silent about an error that
+// an fsync has reported: Orthanc answers a failed close by closing the same
+// descriptor number again, which by then may be another thread's.
+func (h *writeHandle) Flush(ctx context.Context) syscall.Errno {
+	switch {
+	case h.hasTold() || h.foreign(callerID(ctx)):
+		return 0
+	case h.node.pending() && killed(callerID(ctx)):
+		h.drop("its writer was killed")
+		return syscall.EIO
+	}
+	return h.commit(ctx, "flush")
+}
+
+func (h *writeHandle) hasTold() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.told
+}
+
+// foreign reports that the thread belongs to a process that neither opened the
+// file nor wrote to it last, while one that did is alive.
+func (h *writeHandle) foreign(tid uint32) bool {
+	known := false
+	for _, owner := range []uint32{h.creator, h.lastWriter.Load()} {
+		if tid == 0 || owner == 0 || tid == owner || sameProcess(tid, owner) {
+			return false
+		}
+		known = known || alive(owner)
+	}
+	return known
+}
+
+func (h *writeHandle) commit(ctx context.Context, op string) syscall.Errno {
+	info, err := h.node.writer.Commit(ctx)
+	if err != nil {
+		return h.fail(op, err)
+	}
+	if info != (attachment.Info{}) { // not unlinked in the meantime
+		h.node.committed(info)
+	}
+	return 0
+}
+
+// fail ends the writing of the attachment: its name is gone. An error is
+// logged the first time only.
+func (h *writeHandle) fail(op string, err error) syscall.Errno {
+	h.node.tree.removePending(h.node)
+	h.mu.Lock()
+	logged := h.logged
+	h.logged = true
+	h.mu.Unlock()
+	if logged {
+		return stuck(errno(err))
+	}
+	return h.node.tree.fail(op, err)
+}
+
+// stuck is the errno of an error that has been reported before. EINTR would
+// invite the caller to try again for ever.
+func stuck(code syscall.Errno) syscall.Errno {
+	if code == syscall.EINTR {
+		return syscall.EIO
+	}
+	return code
+}
+
+var _ = (gofs.FileReleaser)((*writeHandle)(nil))
+
+// Release drops what was never committed. Nobody would hear of a failure here.
+func (h *writeHandle) Release(context.Context) syscall.Errno {
+	if h.node.pending() {
+		h.drop("its writer did not close it")
+	}
+	return 0
+}
+
+// drop gives up a file that nobody was told is stored.
+func (h *writeHandle) drop(reason string) {
+	h.node.writer.Discard()
+	h.node.tree.removePending(h.node)
+	h.mu.Lock()
+	h.logged = true
+	h.mu.Unlock()
+	h.node.tree.log.Warn("dropped an unfinished file: "+reason, "key", h.node.uuid.Key())
+}
