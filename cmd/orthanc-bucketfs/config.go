@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+)
+
+// Config is the configuration, with the names it has in the file. It comes from
+// loadConfig and has passed Validate.
+type Config struct {
+	Mountpoint string     `toml:"mountpoint"`
+	Backend    string     `toml:"backend"`
+	RootPath   string     `toml:"root_path"`
+	Layout     string     `toml:"layout"`
+	Owner      string     `toml:"owner"`
+	LocalDir   string     `toml:"local_dir"`
+	ReadOnly   bool       `toml:"read_only"`
+	Dir        DirBackend `toml:"dir"`
+	Encryption Encryption `toml:"encryption"`
+	Log        Log        `toml:"log"`
+
+	origin
+}
+
+// DirBackend is the bucket of backend "dir".
+type DirBackend struct {
+	Path string `toml:"path"`
+}
+
+// Encryption says how objects are sealed.
+type Encryption struct {
+	Enable                bool      `toml:"enable"`
+	MasterKey             KeyFile   `toml:"master_key"`
+	PreviousMasterKeys    []KeyFile `toml:"previous_master_keys"`
+	MaxConcurrentInputMiB int64     `toml:"max_concurrent_input_mib"`
+}
+
+// KeyFile is a master key.
+type KeyFile struct {
+	ID   *int64 `toml:"id"` // 0 is a valid id, nil is none
+	Path string `toml:"path"`
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	Level  string `toml:"level"`
+	Format string `toml:"format"`
+}
+
+// defaultConfig returns what holds where the file is silent.
+func defaultConfig() Config {
+	return Config{
+		Mountpoint: "/var/lib/orthanc/db",
+		Layout:     "legacy",
+		Owner:      "orthanc:orthanc",
+		Encryption: Encryption{
+			Enable:                true,
+			PreviousMasterKeys:    []KeyFile{},
+			MaxConcurrentInputMiB: 1024,
+		},
+		Log: Log{Level: "info", Format: "text"},
+	}
+}
+
+// loadConfig reads, decodes and validates a file. Its errors are *configError,
+// joined and sorted by line if there are several.
+func loadConfig(file string, lookupEnv func(string) (string, bool)) (Config, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return Config{}, &configError{file: file, err: withoutPath(err), remedy: "name a file that can be read with --config FILE"}
+	}
+	cfg, err := decodeConfig(file, string(text))
+	if err != nil {
+		return Config{}, err
+	}
+	if err := cfg.Validate(lookupEnv); err != nil {
+		return Config{}, err
+	}
+	return cfg, nil
+}
+
+// withoutPath takes off what would repeat the name of the file.
+func withoutPath(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}

@@ -1,0 +1,318 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"orthanc-bucketfs/backends"
+)
+
+// required has all the keys without a default, and stands below whatever
+// top-level keys a test adds.
+const required = `backend = "dir"
+[dir]
+path = "/srv/bucket"
+[encryption]
+master_key = { id = 1, path = "/etc/keys/1.key" }
+`
+
+func noEnvironment(string) (string, bool) { return "", false }
+
+func writeConfig(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// faultList returns the line and key of each fault in err, in order.
+func faultList(t *testing.T, err error) []string {
+	t.Helper()
+	var list []string
+	for _, err := range separate(err) {
+		var fault *configError
+		if !errors.As(err, &fault) {
+			t.Fatalf("%v is no configError", err)
+		}
+		list = append(list, fmt.Sprintf("%d %s", fault.line, fault.key))
+	}
+	return list
+}
+
+func separate(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
+}
+
+func TestDefaults(t *testing.T) {
+	cfg, err := loadConfig(writeConfig(t, required), noEnvironment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := defaultConfig()
+	want.Backend = "dir"
+	want.Dir.Path = "/srv/bucket"
+	want.Encryption.MasterKey = KeyFile{ID: new(int64(1)), Path: "/etc/keys/1.key"}
+	cfg.origin = origin{}
+	if !reflect.DeepEqual(cfg, want) {
+		t.Errorf("got %+v, want %+v", cfg, want)
+	}
+}
+
+func TestEveryKeyIsDecoded(t *testing.T) {
+	cfg, err := loadConfig(writeConfig(t, `
+mountpoint = "/mnt/images"
+backend = "dir"
+root_path = "hospital/ct"
+layout = "legacy"
+owner = "1000:1000"
+local_dir = "/var/local/orthanc"
+read_only = true
+dir.path = "/srv/bucket"
+[encryption]
+enable = true
+master_key = { id = 4294967295, path = "/etc/keys/new.key" }
+max_concurrent_input_mib = 5000
+[[encryption.previous_master_keys]]
+id = 0
+path = "/etc/keys/old.key"
+[log]
+level = "warn"
+format = "json"
+`), noEnvironment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Mountpoint: "/mnt/images", Backend: "dir", RootPath: "hospital/ct", Layout: "legacy", Owner: "1000:1000",
+		LocalDir: "/var/local/orthanc", ReadOnly: true,
+		Dir: DirBackend{Path: "/srv/bucket"},
+		Encryption: Encryption{
+			Enable:                true,
+			MasterKey:             KeyFile{ID: new(int64(1<<32 - 1)), Path: "/etc/keys/new.key"},
+			PreviousMasterKeys:    []KeyFile{{ID: new(int64(0)), Path: "/etc/keys/old.key"}},
+			MaxConcurrentInputMiB: 5000,
+		},
+		Log: Log{Level: "warn", Format: "json"},
+	}
+	cfg.origin = origin{}
+	if !reflect.DeepEqual(cfg, want) {
+		t.Errorf("got %+v, want %+v", cfg, want)
+	}
+}
+
+func TestPlaintextNeedsNoKey(t *testing.T) {
+	cfg, err := loadConfig(writeConfig(t, "backend = 'dir'\ndir.path = '/srv/bucket'\nencryption.enable = false"), noEnvironment)
+	if err != nil || cfg.Encryption.Enable {
+		t.Errorf("enable %v, error %v", cfg.Encryption.Enable, err)
+	}
+}
+
+func TestExample(t *testing.T) {
+	const file = "../../config.toml.example"
+	cfg, err := loadConfig(file, noEnvironment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range fieldPaths("", reflect.TypeFor[Config]()) {
+		if cfg.lines[path] == 0 {
+			t.Errorf("%s is not in %s", path, file)
+		}
+	}
+	cfg.origin = origin{}
+	want := defaultConfig()
+	want.Backend = "dir"
+	want.Dir.Path = "/srv/orthanc-bucket"
+	want.Encryption.MasterKey = KeyFile{ID: new(int64(1)), Path: "/etc/orthanc-bucketfs/master-1.key"}
+	if !reflect.DeepEqual(cfg, want) {
+		t.Errorf("%s is not the defaults and the required keys:\ngot  %+v\nwant %+v", file, cfg, want)
+	}
+}
+
+// fieldPaths returns the paths of all keys of t. The elements of an array need
+// not be in an example.
+func fieldPaths(path string, t reflect.Type) []string {
+	if t.Kind() != reflect.Struct {
+		return []string{path}
+	}
+	var paths []string
+	for i := range t.NumField() {
+		if name, ok := t.Field(i).Tag.Lookup("toml"); ok {
+			paths = append(paths, fieldPaths(joinKey(path, name), t.Field(i).Type)...)
+		}
+	}
+	return paths
+}
+
+func TestFieldPathsFindsAll(t *testing.T) {
+	paths := fieldPaths("", reflect.TypeFor[Config]())
+	for _, path := range []string{"mountpoint", "dir.path", "encryption.master_key.id", "encryption.previous_master_keys", "log.format"} {
+		if !slices.Contains(paths, path) {
+			t.Errorf("%s is missing in %v", path, paths)
+		}
+	}
+}
+
+func TestEveryFieldHasAKey(t *testing.T) {
+	var check func(reflect.Type)
+	check = func(typ reflect.Type) {
+		for i := range typ.NumField() {
+			field := typ.Field(i)
+			if field.IsExported() && field.Tag.Get("toml") == "" {
+				t.Errorf("%s.%s has no toml tag", typ, field.Name)
+			}
+			if field.IsExported() && field.Type.Kind() == reflect.Struct {
+				check(field.Type)
+			}
+		}
+	}
+	check(reflect.TypeFor[Config]())
+}
+
+func TestUnreadableFile(t *testing.T) {
+	_, err := loadConfig(filepath.Join(t.TempDir(), "none.toml"), noEnvironment)
+	var fault *configError
+	if !errors.As(err, &fault) || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+	if n := strings.Count(err.Error(), "none.toml"); n != 1 {
+		t.Errorf("the file is named %d times in %q", n, err)
+	}
+}
+
+func TestRefusedConfigurations(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       []string // line and key of each fault
+	}{
+		{"empty file", "", []string{"1 backend", "1 encryption.master_key"}},
+		{"no master key", "backend = 'dir'\n[dir]\npath = '/b'\n[encryption]\nenable = true", []string{"4 encryption.master_key"}},
+		{"empty master key", "backend = 'dir'\n[dir]\npath = '/b'\n[encryption]\nmaster_key = {}", []string{"5 encryption.master_key"}},
+		{"no path", "backend = 'dir'\n[encryption]\nmaster_key = {id=1, path='/k'}\n[dir]", []string{"4 dir.path"}},
+
+		{"syntax", "backend = 'dir'\nlayout = legacy\n", []string{"2 "}},
+		{"key twice", "backend = 'dir'\n# again\nbackend = 'dir'\n", []string{"3 "}},
+		{"table twice", "[dir]\npath='/b'\n[log]\n[dir]\n", []string{"4 "}},
+		{"no UTF-8", "owner = 'a'\nbackend = '\xff'", []string{"2 "}},
+
+		{"unknown key", required + "color = 1", []string{"6 encryption.color"}},
+		{"unknown table", required + "[s3]\nbucket = 'x'", []string{"6 s3"}},
+		{"unknown key in inline table", "encryption.master_key = {\n id = 1,\n path = '/k', ID = 2 }", []string{"3 encryption.master_key.ID"}},
+		{"unknown key in an array", "[encryption]\nprevious_master_keys = [\n{id=1,path='/k'},\n{id=2,file='/l'}]", []string{"4 encryption.previous_master_keys[1].file"}},
+		{"unknown key in an array of tables", "[[encryption.previous_master_keys]]\nid = 1\n[[encryption.previous_master_keys]]\nid = 2\nfile = '/l'",
+			[]string{"5 encryption.previous_master_keys[1].file"}},
+		{"other case of letters", "Backend = 'dir'\nbackend = 'dir'", []string{"1 Backend"}},
+		{"all unknown keys", "a = 1\nb = 1\n[dir]\nc = 1", []string{"1 a", "2 b", "4 dir.c"}},
+
+		{"number for string", "mountpoint = 1", []string{"1 mountpoint"}},
+		{"string for boolean", "owner = 'a'\nread_only = 'yes'", []string{"2 read_only"}},
+		{"string for number", "[encryption]\nmax_concurrent_input_mib = '1024'", []string{"2 encryption.max_concurrent_input_mib"}},
+		{"fraction for number", "[encryption]\nmax_concurrent_input_mib = 1024.0", []string{"2 encryption.max_concurrent_input_mib"}},
+		{"string for id", "[encryption]\nmaster_key = { id = '1', path = '/k' }", []string{"2 encryption.master_key.id"}},
+		{"string for table", "dir = '/b'", []string{"1 dir"}},
+		{"table for string", "[backend]\nname = 'dir'", []string{"1 backend"}},
+		{"array for table", "[encryption]\nmaster_key = [ { id = 1, path = '/k' } ]", []string{"2 encryption.master_key"}},
+		{"array of tables for table", "[[dir]]\npath = '/b'", []string{"1 dir"}},
+		{"table for array", "[encryption]\nprevious_master_keys = { id = 1, path = '/k' }", []string{"2 encryption.previous_master_keys"}},
+		{"strings for tables", "[encryption]\nprevious_master_keys = [\n'/k',\n'/l' ]", []string{"3 encryption.previous_master_keys[0]", "4 encryption.previous_master_keys[1]"}},
+		{"date", "owner = 2026-01-01", []string{"1 owner"}},
+		{"types and keys at once", "x = 1\nowner = 1", []string{"1 x", "2 owner"}},
+		{"number beyond 64 bits", "[encryption]\nmax_concurrent_input_mib = 9223372036854775808", []string{"2 "}},
+
+		{"cloud backends", strings.Replace(required, "dir", "s3", 1), []string{"1 backend"}},
+		{"other backend", strings.Replace(required, "dir", "ftp", 1), []string{"1 backend"}},
+		{"flat layout", "layout = 'flat'\n" + required, []string{"1 layout"}},
+		{"other layout", "layout = ''\n" + required, []string{"1 layout"}},
+		{"root_path", "root_path = '/a'\n" + required, []string{"1 root_path"}},
+		{"root_path with dots", "root_path = 'a/../b'\n" + required, []string{"1 root_path"}},
+		{"root_path is a dot", "root_path = '.'\n" + required, []string{"1 root_path"}},
+		{"owner", "owner = ':orthanc'\n" + required, []string{"1 owner"}},
+		{"owner and two groups", "owner = 'a:b:c'\n" + required, []string{"1 owner"}},
+		{"owner with a space", "owner = 'a: b'\n" + required, []string{"1 owner"}},
+		{"level", required + "[log]\nlevel = 'INFO'", []string{"7 log.level"}},
+		{"format", required + "[log]\nformat = ''", []string{"7 log.format"}},
+		{"no budget", required + "max_concurrent_input_mib = 0", []string{"6 encryption.max_concurrent_input_mib"}},
+		{"budget too large", required + "max_concurrent_input_mib = 1048577", []string{"6 encryption.max_concurrent_input_mib"}},
+
+		{"relative path", "mountpoint = 'db'\n" + required, []string{"1 mountpoint"}},
+		{"no mountpoint", "mountpoint = ''\n" + required, []string{"1 mountpoint"}},
+		{"path not clean", "mountpoint = '/var/lib/orthanc/../db'\n" + required, []string{"1 mountpoint"}},
+		{"path with final slash", "local_dir = '/var/local/'\n" + required, []string{"1 local_dir"}},
+		{"path with NUL", `mountpoint = "/a\u0000b"` + "\n" + required, []string{"1 mountpoint"}},
+		{"path is root", "mountpoint = '/'\n" + required, []string{"1 mountpoint"}},
+		{"relative key path", strings.Replace(required, "/etc", "etc", 1), []string{"5 encryption.master_key.path"}},
+
+		{"id missing", strings.Replace(required, "id = 1, ", "", 1), []string{"5 encryption.master_key.id"}},
+		{"path missing", strings.Replace(required, `, path = "/etc/keys/1.key"`, "", 1), []string{"5 encryption.master_key.path"}},
+		{"id negative", strings.Replace(required, "id = 1", "id = -1", 1), []string{"5 encryption.master_key.id"}},
+		{"id too large", strings.Replace(required, "id = 1", "id = 4294967296", 1), []string{"5 encryption.master_key.id"}},
+		{"id twice", required + "previous_master_keys = [\n{id=2,path='/k'},\n{id=1,path='/l'},\n{id=2,path='/m'}]",
+			[]string{"8 encryption.previous_master_keys[1].id", "9 encryption.previous_master_keys[2].id"}},
+		{"empty previous key", required + "previous_master_keys = [\n{}]",
+			[]string{"7 encryption.previous_master_keys[0].id", "7 encryption.previous_master_keys[0].path"}},
+		{"keys while disabled", required + "enable = false\nprevious_master_keys = [{id=2,path='/k'}]",
+			[]string{"5 encryption.master_key", "7 encryption.previous_master_keys[0]"}},
+
+		{"everything at once", "mountpoint = 'a'\nlayout = 'x'\nroot_path = '/'\n[log]\nlevel = 'x'\n[dir]\npath = 'b'",
+			[]string{"1 backend", "1 encryption.master_key", "1 mountpoint", "2 layout", "3 root_path", "5 log.level"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := loadConfig(writeConfig(t, test.text), noEnvironment)
+			if got := faultList(t, err); !slices.Equal(got, test.want) {
+				t.Errorf("got %q, want %q: %v", got, test.want, err)
+			}
+			for _, err := range separate(err) {
+				if fault := err.(*configError); fault.line < 1 || fault.remedy == "" {
+					t.Errorf("no line or no remedy: %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestInvalidRootPathIsAnInvalidKey(t *testing.T) {
+	_, err := loadConfig(writeConfig(t, "root_path = 'a/'\n"+required), noEnvironment)
+	if !errors.Is(err, backends.ErrInvalidKey) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFaultsOfOneLineKeepTheirOrder(t *testing.T) {
+	text := "z = 1\n[dir]\n[log]\nx = { a = 1, b = 1 }\ny = 1\n"
+	want := []string{"1 z", "4 log.x", "5 log.y"}
+	for range 20 { // the decoder's maps have no order
+		_, err := decodeConfig("config.toml", text)
+		if got := faultList(t, err); !slices.Equal(got, want) {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	}
+	text = "encryption.master_key = { a = 1, b = 1, c = 1, d = 1 }"
+	for range 20 {
+		_, err := decodeConfig("config.toml", text)
+		if got := faultList(t, err); !slices.IsSorted(got) || len(got) != 4 {
+			t.Fatalf("got %q", got)
+		}
+	}
+}
+
+func TestConfigErrorReadsWell(t *testing.T) {
+	err := origin{file: "/etc/c.toml", lines: map[string]int{"a[0]": 3}}.fault("a[0].b.c", errors.New("is wrong"), "mend it")
+	if got, want := err.Error(), "/etc/c.toml:3: a[0].b.c: is wrong: mend it"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+// decodeConfig decodes text over the defaults. It refuses what is not TOML, and
+// every key and every type that Config does not have.
+func decodeConfig(file, text string) (Config, error) {
+	var tree map[string]any
+	if _, err := toml.Decode(text, &tree); err != nil {
+		return Config{}, syntaxFault(file, err)
+	}
+	cfg := defaultConfig()
+	cfg.origin = origin{file: file, lines: keyLines(text)}
+	f := faults{origin: cfg.origin}
+	f.checkShape("", tree, reflect.TypeFor[Config]())
+	if err := f.err(); err != nil {
+		return Config{}, err
+	}
+	if _, err := toml.Decode(text, &cfg); err != nil {
+		return Config{}, syntaxFault(file, err)
+	}
+	return cfg, nil
+}
+
+func syntaxFault(file string, err error) error {
+	var syntax toml.ParseError
+	if errors.As(err, &syntax) {
+		return &configError{file: file, line: syntax.Position.Line, err: fmt.Errorf("not valid TOML: %s", syntax.Message),
+			remedy: "mend the line; config.toml.example shows every key"}
+	}
+	return &configError{file: file, err: err}
+}
+
+// checkShape finds the keys in value that t does not have, and the values of
+// another type. The decoder stops at the first, in no certain order, and takes
+// keys in any case of letters.
+func (f *faults) checkShape(path string, value any, t reflect.Type) {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch v := value.(type) {
+	case map[string]any:
+		if t.Kind() == reflect.Struct {
+			f.checkTable(path, v, t)
+			return
+		}
+	case []map[string]any:
+		if t.Kind() == reflect.Slice {
+			for i, element := range v {
+				f.checkShape(joinIndex(path, i), element, t.Elem())
+			}
+			return
+		}
+	case []any:
+		if t.Kind() == reflect.Slice {
+			for i, element := range v {
+				f.checkShape(joinIndex(path, i), element, t.Elem())
+			}
+			return
+		}
+	default:
+		if reflect.TypeOf(v) == t {
+			return
+		}
+	}
+	f.add(path, wanted(t), "is %s", describe(value))
+}
+
+func (f *faults) checkTable(path string, table map[string]any, t reflect.Type) {
+	fields := make(map[string]reflect.Type)
+	var names []string
+	for i := range t.NumField() {
+		if name, ok := t.Field(i).Tag.Lookup("toml"); ok {
+			fields[name] = t.Field(i).Type
+			names = append(names, name)
+		}
+	}
+	for key, value := range table {
+		if fields[key] == nil {
+			f.add(joinKey(path, key), "remove it, or correct it to one of "+strings.Join(names, ", "), "unknown key")
+			continue
+		}
+		f.checkShape(joinKey(path, key), value, fields[key])
+	}
+}
+
+func describe(value any) string {
+	switch value.(type) {
+	case string:
+		return "a string"
+	case int64:
+		return "a whole number"
+	case float64:
+		return "a number with a fraction"
+	case bool:
+		return "a boolean"
+	case time.Time:
+		return "a date or time"
+	case map[string]any:
+		return "a table"
+	}
+	return "an array"
+}
+
+// wanted tells how to write a value of type t.
+func wanted(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "write a string, in quotes"
+	case reflect.Bool:
+		return "write true or false, without quotes"
+	case reflect.Int64:
+		return "write a whole number, without quotes"
+	case reflect.Slice:
+		return "write an array, in [ ]"
+	}
+	return "write a table, with its keys in { } or below a [header]"
+}

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"errors"
+
+	"orthanc-bucketfs/crypto"
+)
+
+// keyRing reads the key files of a configuration that has encryption enabled.
+// Its errors are *configError.
+func (c Config) keyRing() (*crypto.KeyRing, error) {
+	if !c.Encryption.Enable {
+		return nil, c.fault("encryption.enable", errors.New("is false, so there is no key"), "set it to true and configure master_key")
+	}
+	f := faults{origin: c.origin}
+	var (
+		keys []crypto.MasterKey
+		ring *crypto.KeyRing
+	)
+	for _, file := range c.Encryption.keyFiles() {
+		key, err := crypto.ReadKeyFile(uint32(*file.ID), file.Path)
+		if err != nil {
+			f.add(file.name+".path", "", "%w", err)
+			continue
+		}
+		keys = append(keys, key)
+		// A ring for each prefix of the list tells which entry is refused.
+		if ring, err = crypto.NewKeyRing(keys[0], keys[1:]...); err != nil {
+			f.add(file.name, "", "%w", err)
+		}
+	}
+	return ring, f.err()
+}

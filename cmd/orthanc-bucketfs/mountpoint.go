@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"syscall"
+
+	"orthanc-bucketfs/fs"
+)
+
+// maxStale is how many dead mounts are removed from one mount point: daemons
+// that were killed before one could clean up after them.
+const maxStale = 16
+
+// cleanMountpoint removes what a killed daemon has left at path.
+func cleanMountpoint(path string, log *slog.Logger) error {
+	for range maxStale {
+		if !isStale(path) {
+			return nil
+		}
+		if err := fs.Detach(path); err != nil {
+			return fmt.Errorf("%s is a dead mount that cannot be removed: %w: unmount it by hand with 'umount -l %s'", path, err, path)
+		}
+		log.Warn("removed a dead mount: the daemon that served it was killed", "mountpoint", path)
+	}
+	return fmt.Errorf("%s is a dead mount again after %d were removed", path, maxStale)
+}
+
+// isStale reports that a mount's daemon is gone ("Transport endpoint is not
+// connected").
+func isStale(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, syscall.ENOTCONN)
+}
+
+// checkMountpoint says whether the bucket can be mounted at path. A dead mount
+// is no obstacle: mount removes it.
+func checkMountpoint(path string) finding {
+	const item = "mountpoint"
+	if isStale(path) {
+		return finding{item, path + " is a dead mount, which mount will remove", nil}
+	}
+	served, err := isServed(path)
+	if err != nil {
+		return finding{item, "", err}
+	}
+	if served {
+		err := fmt.Errorf("%s: a bucket is mounted there already: stop the daemon that serves it first", path)
+		return finding{item, "", err}
+	}
+	return finding{item, path, checkEmptyDir(path)}
+}
+
+func checkEmptyDir(path string) error {
+	entries, err := os.ReadDir(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("%w: create the directory, or correct mountpoint", err)
+	case err != nil:
+		return err
+	case len(entries) > 0:
+		return fmt.Errorf("%s is not empty, and a mount would hide what is in it: move its files away, or name another directory", path)
+	}
+	return nil
+}
+
+// isServed reports that a file system of ours is mounted at path.
+func isServed(path string) (bool, error) {
+	info, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return false, err
+	}
+	for line := range strings.Lines(string(info)) {
+		fields, rest, ok := strings.Cut(line, " - ")
+		columns := strings.Fields(fields)
+		const mountPoint = 4
+		if ok && len(columns) > mountPoint && unescape(columns[mountPoint]) == path &&
+			strings.HasPrefix(rest, "fuse.orthanc-bucketfs ") {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// unescape undoes what the kernel does to white space and backslashes in
+// mountinfo.
+func unescape(s string) string {
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
+}

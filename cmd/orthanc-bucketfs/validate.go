@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+
+	"orthanc-bucketfs/backends"
+)
+
+const (
+	maxKeyID              = 1<<32 - 1
+	maxConcurrentInputMiB = 1 << 20 // 1 TiB
+)
+
+// Validate expands the paths in c and reports everything that is wrong with c,
+// as *configError, sorted by line. It opens no file and looks up no user.
+func (c *Config) Validate(lookupEnv func(string) (string, bool)) error {
+	f := faults{origin: c.origin}
+	f.checkChoices(c)
+	if c.RootPath != "" && backends.CheckKey("", c.RootPath) != nil {
+		f.add("root_path", `write names with single slashes between them, as in "hospital/ct", or ""`,
+			"%q: %w", c.RootPath, backends.ErrInvalidKey)
+	}
+	if _, _, err := splitOwner(c.Owner); err != nil {
+		f.add("owner", `write "USER:GROUP" or "USER", or "" for whoever mounts`, "%w", err)
+	}
+	if n := c.Encryption.MaxConcurrentInputMiB; n < 1 || n > maxConcurrentInputMiB {
+		f.add("encryption.max_concurrent_input_mib", "write a number of MiB that the memory of this machine has to spare",
+			"%d is not between 1 and %d", n, maxConcurrentInputMiB)
+	}
+	f.checkKeys(&c.Encryption)
+	f.checkPaths(c, lookupEnv)
+	return f.err()
+}
+
+func (f *faults) checkChoices(c *Config) {
+	switch c.Backend {
+	case "dir":
+	case "":
+		f.add("backend", `write backend = "dir"`, "is not set and has no default")
+	case "s3", "azure", "gcs":
+		f.add("backend", `write "dir", or install a build that has it`, "%q is not in this build, which has only \"dir\"", c.Backend)
+	default:
+		f.add("backend", `write "dir"`, "%q is no backend", c.Backend)
+	}
+	switch c.Layout {
+	case "legacy":
+	case "flat":
+		f.add("layout", `write "legacy"`, `"flat" is not in this build, which has only "legacy"`)
+	default:
+		f.add("layout", `write "legacy"`, "%q is no layout", c.Layout)
+	}
+	if _, ok := parseLevel(c.Log.Level); !ok {
+		f.add("log.level", `write "debug", "info", "warn" or "error"`, "%q is no level", c.Log.Level)
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		f.add("log.format", `write "text" or "json"`, "%q is no format", c.Log.Format)
+	}
+}
+
+// namedKeyFile is a master key and where in the configuration it stands.
+type namedKeyFile struct {
+	name string
+	*KeyFile
+}
+
+// keyFiles returns the keys that are set, the current one first.
+func (e *Encryption) keyFiles() []namedKeyFile {
+	files := []namedKeyFile{{"encryption.master_key", &e.MasterKey}}
+	for i := range e.PreviousMasterKeys {
+		files = append(files, namedKeyFile{joinIndex("encryption.previous_master_keys", i), &e.PreviousMasterKeys[i]})
+	}
+	if e.MasterKey == (KeyFile{}) {
+		return files[1:]
+	}
+	return files
+}
+
+func (f *faults) checkKeys(e *Encryption) {
+	if !e.Enable {
+		for _, k := range e.keyFiles() {
+			f.add(k.name, "to seal new files and read sealed ones, set enable = true; to store plaintext in a bucket "+
+				"that holds nothing sealed, remove the key", "is set while encryption.enable is false")
+		}
+		return
+	}
+	if e.MasterKey == (KeyFile{}) {
+		f.add("encryption.master_key", fmt.Sprintf("make a key with '%s keygen FILE' and write master_key = "+
+			`{ id = 1, path = "FILE" }`, program), "is not set, and encryption.enable is true")
+	}
+	seen := make(map[int64]string)
+	for _, k := range e.keyFiles() {
+		f.checkKeyID(k, seen)
+		if k.Path == "" {
+			f.add(k.name+".path", "name the key file", "is not set")
+		}
+	}
+}
+
+func (f *faults) checkKeyID(k namedKeyFile, seen map[int64]string) {
+	switch key := k.name + ".id"; {
+	case k.ID == nil:
+		f.add(key, "write the id that is inside the objects sealed with this key; for a new key, one that was never used", "is not set")
+	case *k.ID < 0 || *k.ID > maxKeyID:
+		f.add(key, "write the id that is inside the objects sealed with this key", "%d is not between 0 and %d", *k.ID, maxKeyID)
+	case seen[*k.ID] != "":
+		f.add(key, "give every key the id it was first used with", "%d is the id of %s, too", *k.ID, seen[*k.ID])
+	default:
+		seen[*k.ID] = k.name
+	}
+}
+
+func (f *faults) checkPaths(c *Config, lookupEnv func(string) (string, bool)) {
+	mountpoint := f.expandPath("mountpoint", &c.Mountpoint, lookupEnv)
+	var bucket, local place
+	if c.Backend == "dir" {
+		bucket = f.expandPath("dir.path", &c.Dir.Path, lookupEnv)
+	}
+	if c.LocalDir != "" {
+		local = f.expandPath("local_dir", &c.LocalDir, lookupEnv)
+	}
+	f.keepApart(bucket, mountpoint, "the daemon would wait for itself")
+	f.keepApart(local, mountpoint, "the daemon would wait for itself")
+	f.keepApart(local, bucket, "local files and objects would be taken for each other")
+	for _, k := range c.Encryption.keyFiles() {
+		if k.Path == "" {
+			continue
+		}
+		file := f.expandPath(k.name+".path", &k.KeyFile.Path, lookupEnv)
+		f.keepOut(file, mountpoint, "it would be out of reach once the bucket is mounted")
+		f.keepOut(file, bucket, "whoever has the bucket would have the key")
+		f.keepOut(file, local, "whoever can use the mount would have the key")
+	}
+}
