@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -79,14 +80,25 @@ func dying(tid uint32) bool {
 
 // sameProcess reports that thread b belongs to the process of thread a.
 func sameProcess(a, b uint32) bool {
-	return exists(fmt.Sprintf("/proc/%d/task/%d", a, b))
+	_, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", a, b))
+	return err == nil
 }
 
-func alive(tid uint32) bool { return exists(fmt.Sprintf("/proc/%d", tid)) }
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
+// hasOpen reports that the thread's process has a file open whose path ends
+// with the given one.
+func hasOpen(tid uint32, path string) bool {
+	dir := fmt.Sprintf("/proc/%d/fd", tid)
+	fds, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	for _, fd := range fds {
+		target, err := os.Readlink(filepath.Join(dir, fd.Name()))
+		if err == nil && strings.HasSuffix(target, "/"+path) {
+			return true
+		}
+	}
+	return false
 }
 
 // untilDying returns a context that ends when ctx's caller is being killed, but

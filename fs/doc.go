@@ -20,11 +20,11 @@
 // # Who may close a file
 //
 // The kernel flushes a handle whenever any of its descriptors is closed, also
-// those that a fork or a dup made. A flush by a process that neither created
-// the file nor wrote to it last is ignored, so that a child which was forked in
-// the middle of a store and exits does not commit half a file. A flush by a
-// process that is being killed discards the file: nobody finished it, and
-// nobody was told that it is stored.
+// those that a fork or a dup made. A flush by another process than the one that
+// created the file is ignored while that one has the file open, so that a child
+// which was forked in the middle of a store and exits does not commit half a
+// file. A flush by a process that is being killed discards the file: nobody
+// finished it, and nobody was told that it is stored.
 //
 // # Locks
 //

@@ -97,9 +97,12 @@ func panicHandler(log *slog.Logger) func(any) fuse.Status {
 
 // Mountable says what is missing for a mount, before it fails less clearly.
 func Mountable() error {
-	if _, err := os.Stat("/dev/fuse"); err != nil {
-		return fmt.Errorf("FUSE is not available: %w (load the kernel module fuse, or give the container the device)", err)
+	device, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("FUSE is not available: %w (load the kernel module fuse, give the container the device, "+
+			"or let this user open it)", err)
 	}
+	device.Close()
 	if os.Geteuid() == 0 {
 		return nil
 	}

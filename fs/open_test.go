@@ -6,6 +6,7 @@ import (
 	"fmt"
 	iofs "io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -123,6 +124,25 @@ func TestOpenFileKeepsItsVersion(t *testing.T) {
 	if _, err := f.ReadAt(got, 0); err != nil || string(got) != string(old) {
 		t.Errorf("the open file has other content, %v", err)
 	}
+}
+
+// A listing that is newer than what the kernel knows has the last word.
+func TestReplacedElsewhereIsListed(t *testing.T) {
+	r := newRig(t)
+	mustStore(t, r.path(1), testContent(1000, 1))
+	r.remount(t)
+	if info, err := os.Stat(r.path(1)); err != nil || info.Size() != 1000 {
+		t.Fatalf("%v, %v", info, err)
+	}
+	r.replaceBehind(t, 1, testContent(500, 2))
+	entries, err := os.ReadDir(filepath.Dir(r.path(1)))
+	if err != nil || len(entries) != 1 {
+		t.Fatalf("listed %v, %v", entries, err)
+	}
+	if info, err := entries[0].Info(); err != nil || info.Size() != 500 {
+		t.Errorf("listed %v, %v; want 500 bytes", info, err)
+	}
+	wantFile(t, r.path(1), testContent(500, 2))
 }
 
 // replaceBehind stores other content under attachment n, as another machine

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -80,6 +81,22 @@ func scenes() map[string]func(path string) {
 			_, err := syscall.Write(fd, []byte("second"))
 			say(errnoName(err))
 			say(fmt.Sprint(syscall.Close(fd)))
+		},
+		// hands the file to a child that writes after this one has closed it
+		"hand over early": func(path string) {
+			file := os.NewFile(uintptr(mustCreate(path)), "")
+			child := exec.Command("/bin/sh", "-c", "read go; echo by the child")
+			child.Stdout = file
+			in, err := child.StdinPipe()
+			if err != nil {
+				panic(err)
+			}
+			if err := child.Start(); err != nil {
+				panic(err)
+			}
+			say(fmt.Sprint(file.Close()))
+			fmt.Fprintln(in, "go")
+			say(fmt.Sprint(child.Wait()))
 		},
 		// hands the file to a child that writes all of it
 		"hand over": func(path string) {
@@ -277,9 +294,10 @@ func TestSignalledWhileWaitingToWrite(t *testing.T) {
 	wantFile(t, r.path(2), []byte("content"))
 }
 
-// One that belongs to a killed process gives its place up at once.
+// One that belongs to a killed process gives its place up at once, and not when
+// the budget's patience ends.
 func TestKilledWhileWaitingToWrite(t *testing.T) {
-	r := newRig(t, func(s *setting) { s.limit = 1 << 20 })
+	r := newRig(t, func(s *setting) { s.limit, s.patience = 1<<20, time.Hour })
 	mustStore(t, r.path(1), testContent(1<<20, 1))
 	holder, err := os.Open(r.path(1))
 	if err != nil {
@@ -290,7 +308,13 @@ func TestKilledWhileWaitingToWrite(t *testing.T) {
 	a.hear(t)
 	r.waitWaiting(t)
 	a.Process.Kill()
-	a.Wait() // would hang for a minute, the budget's patience, and more
+	ended := make(chan error)
+	go func() { ended <- a.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		t.Fatal("the killed process still waits")
+	}
 	if n := r.budget.Usage().Waiting; n != 0 || r.inBucket(t, 2) {
 		t.Errorf("%d still waiting, in the bucket: %v", n, r.inBucket(t, 2))
 	}
@@ -311,4 +335,8 @@ func TestFileHandedToAChild(t *testing.T) {
 	a := play(t, "hand over", r.path(1))
 	a.want(t, "<nil>")
 	wantFile(t, r.path(1), []byte("by the child\n"))
+	a = play(t, "hand over early", r.path(2))
+	a.want(t, "<nil>")
+	a.want(t, "<nil>")
+	wantFile(t, r.path(2), []byte("by the child\n"))
 }

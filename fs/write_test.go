@@ -258,7 +258,7 @@ func TestShellRedirection(t *testing.T) {
 	r := newRig(t)
 	for i, script := range []string{`echo hello >"$0"`, `cat /dev/stdin >"$0" <<E
 hello
-E`, `(sleep 0; echo hello) >"$0"`, `exec 3>"$0"; echo hello >&3; exec 3>&-`} {
+E`, `{ /bin/printf hel; /bin/echo lo; } >"$0"`, `exec 3>"$0"; echo hello >&3; exec 3>&-`} {
 		if out, err := exec.Command("sh", "-c", script, r.path(i)).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v: %s", script, err, out)
 		}
@@ -268,6 +268,32 @@ E`, `(sleep 0; echo hello) >"$0"`, `exec 3>"$0"; echo hello >&3; exec 3>&-`} {
 		t.Error(err)
 	}
 	wantFile(t, r.path(9), nil)
+}
+
+// A file that was closed empty and then deleted is not brought back by a write
+// while another one is being written under its name.
+func TestReopenOfATakenName(t *testing.T) {
+	r := newRig(t)
+	first := create(t, r.path(1))
+	second, err := syscall.Dup(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Close(second); err != nil { // commits the empty file
+		t.Fatal(err)
+	}
+	if err := os.Remove(r.path(1)); err != nil {
+		t.Fatal(err)
+	}
+	other := create(t, r.path(1))
+	mustWrite(t, other, []byte("other"))
+	_, err = syscall.Write(first, []byte("x"))
+	wantErrno(t, "write", err, syscall.EPERM)
+	syscall.Close(first)
+	if err := syscall.Close(other); err != nil {
+		t.Error(err)
+	}
+	wantFile(t, r.path(1), []byte("other"))
 }
 
 func TestUnlinkWhileOpen(t *testing.T) {

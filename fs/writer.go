@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"syscall"
 
 	gofs "github.com/hanwen/go-fuse/v2/fs"
@@ -14,9 +13,8 @@ import (
 
 // writeHandle is the handle that created an attachment.
 type writeHandle struct {
-	node       *attachmentNode
-	creator    uint32        // thread that opened it, or 0
-	lastWriter atomic.Uint32 // thread that wrote to it last
+	node    *attachmentNode
+	creator uint32 // thread that opened it, or 0
 
 	mu     sync.Mutex // guards the fields below
 	logged bool       // the error that sticks has been logged
@@ -24,15 +22,12 @@ type writeHandle struct {
 }
 
 func newWriteHandle(n *attachmentNode, creator uint32) *writeHandle {
-	h := &writeHandle{node: n, creator: creator}
-	h.lastWriter.Store(creator)
-	return h
+	return &writeHandle{node: n, creator: creator}
 }
 
 var _ = (gofs.FileWriter)((*writeHandle)(nil))
 
 func (h *writeHandle) Write(ctx context.Context, data []byte, off int64) (uint32, syscall.Errno) {
-	h.lastWriter.Store(callerID(ctx))
 	patient := untilDying(ctx)
 	defer patient.stop()
 	err := h.change(ctx, func() error { return h.node.writer.WriteAt(patient, data, off) })
@@ -97,17 +92,11 @@ func (h *writeHandle) hasTold() bool {
 	return h.told
 }
 
-// foreign reports that the thread belongs to a process that neither opened the
-// file nor wrote to it last, while one that did is alive.
+// foreign reports that the thread belongs to another process than the one that
+// created the file, which still has it open.
 func (h *writeHandle) foreign(tid uint32) bool {
-	known := false
-	for _, owner := range []uint32{h.creator, h.lastWriter.Load()} {
-		if tid == 0 || owner == 0 || tid == owner || sameProcess(tid, owner) {
-			return false
-		}
-		known = known || alive(owner)
-	}
-	return known
+	return tid != 0 && h.creator != 0 && tid != h.creator &&
+		!sameProcess(tid, h.creator) && hasOpen(h.creator, h.node.uuid.Key())
 }
 
 func (h *writeHandle) commit(ctx context.Context, op string) syscall.Errno {

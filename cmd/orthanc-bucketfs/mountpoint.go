@@ -6,7 +6,8 @@ import (
 	"log/slog"
 	"os"
 	"strings"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"orthanc-bucketfs/fs"
 )
@@ -30,10 +31,10 @@ func cleanMountpoint(path string, log *slog.Logger) error {
 }
 
 // isStale reports that a mount's daemon is gone ("Transport endpoint is not
-// connected").
+// connected"). A stat would not do: the kernel remembers the root directory.
 func isStale(path string) bool {
-	_, err := os.Lstat(path)
-	return errors.Is(err, syscall.ENOTCONN)
+	var st unix.Statfs_t
+	return errors.Is(unix.Statfs(path, &st), unix.ENOTCONN)
 }
 
 // checkMountpoint says whether the bucket can be mounted at path. A dead mount
