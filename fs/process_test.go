@@ -143,9 +143,10 @@ type actor struct {
 	lines *bufio.Reader
 }
 
-func play(t *testing.T, scene, path string) *actor {
+// play starts a scene on attachment n.
+func (r *rig) play(t *testing.T, scene string, n int) *actor {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], path)
+	cmd := exec.Command(os.Args[0], r.path(n))
 	cmd.Env = append(os.Environ(), sceneVariable+"="+scene)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -160,6 +161,9 @@ func play(t *testing.T, scene, path string) *actor {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if t.Failed() {
+			r.abort() // the process may be waiting for an answer of the mount
+		}
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
@@ -186,7 +190,7 @@ func (a *actor) want(t *testing.T, line string) {
 // A process that is killed in the middle of a file leaves nothing.
 func TestKilledWhileWriting(t *testing.T) {
 	r := newRig(t)
-	a := play(t, "write", r.path(1))
+	a := r.play(t, "write", 1)
 	a.want(t, "ready")
 	a.Process.Kill()
 	a.Wait()
@@ -206,7 +210,7 @@ func TestKilledWhileWriting(t *testing.T) {
 // One that exits in peace has finished the file.
 func TestExitWithoutClose(t *testing.T) {
 	r := newRig(t)
-	a := play(t, "exit", r.path(1))
+	a := r.play(t, "exit", 1)
 	if err := a.Wait(); err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +222,7 @@ func TestKilledDuringCommit(t *testing.T) {
 	r := newRig(t)
 	gate := backendtest.NewGate()
 	r.faulty.Inject(backendtest.Each(backendtest.OpCreate, backendtest.Hold(gate)))
-	a := play(t, "fsync", r.path(1))
+	a := r.play(t, "fsync", 1)
 	a.want(t, "ready")
 	<-gate.Arrived()
 	a.Process.Kill()
@@ -232,7 +236,7 @@ func TestSignalledDuringCommit(t *testing.T) {
 	r := newRig(t)
 	gate := backendtest.NewGate()
 	r.faulty.Inject(backendtest.Each(backendtest.OpCreate, backendtest.Hold(gate)))
-	a := play(t, "fsync", r.path(1))
+	a := r.play(t, "fsync", 1)
 	a.want(t, "ready")
 	<-gate.Arrived()
 	a.Process.Signal(syscall.SIGURG) // which the Go runtime handles
@@ -247,7 +251,7 @@ func TestInterruptedOpen(t *testing.T) {
 	mustStore(t, r.path(1), []byte("content"))
 	gate := backendtest.NewGate()
 	r.faulty.Inject(backendtest.Nth(backendtest.OpRead, 1, backendtest.Hold(gate)))
-	a := play(t, "open", r.path(1))
+	a := r.play(t, "open", 1)
 	var tid int
 	fmt.Sscan(a.hear(t), &tid)
 	<-gate.Arrived()
@@ -263,7 +267,7 @@ func TestKilledWhileOpening(t *testing.T) {
 	mustStore(t, r.path(1), []byte("content"))
 	gate := backendtest.NewGate()
 	r.faulty.Inject(backendtest.Nth(backendtest.OpRead, 1, backendtest.Hold(gate)))
-	a := play(t, "open", r.path(1))
+	a := r.play(t, "open", 1)
 	a.hear(t)
 	<-gate.Arrived()
 	a.Process.Kill()
@@ -279,7 +283,7 @@ func TestSignalledWhileWaitingToWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := play(t, "wait to write", r.path(2))
+	a := r.play(t, "wait to write", 2)
 	var tid int
 	fmt.Sscan(a.hear(t), &tid)
 	r.waitWaiting(t)
@@ -304,7 +308,7 @@ func TestKilledWhileWaitingToWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer holder.Close()
-	a := play(t, "wait to write", r.path(2))
+	a := r.play(t, "wait to write", 2)
 	a.hear(t)
 	r.waitWaiting(t)
 	a.Process.Kill()
@@ -323,7 +327,7 @@ func TestKilledWhileWaitingToWrite(t *testing.T) {
 // A child that inherits the file and exits does not commit half of it.
 func TestForkWhileWriting(t *testing.T) {
 	r := newRig(t)
-	a := play(t, "fork", r.path(1))
+	a := r.play(t, "fork", 1)
 	a.want(t, "ok")
 	a.want(t, "<nil>")
 	wantCalls(t, "uploads", r, 1, backendtest.OpCreate)
@@ -332,10 +336,10 @@ func TestForkWhileWriting(t *testing.T) {
 
 func TestFileHandedToAChild(t *testing.T) {
 	r := newRig(t)
-	a := play(t, "hand over", r.path(1))
+	a := r.play(t, "hand over", 1)
 	a.want(t, "<nil>")
 	wantFile(t, r.path(1), []byte("by the child\n"))
-	a = play(t, "hand over early", r.path(2))
+	a = r.play(t, "hand over early", 2)
 	a.want(t, "<nil>")
 	a.want(t, "<nil>")
 	wantFile(t, r.path(2), []byte("by the child\n"))

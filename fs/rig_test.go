@@ -96,9 +96,7 @@ func newRig(t testing.TB, changes ...func(*setting)) *rig {
 // end unmounts, and proves that nothing is left in use.
 func (r *rig) end(t testing.TB) {
 	if t.Failed() {
-		// Files that a failed test has left open would be flushed to this very
-		// process when it ends, and it would wait for itself.
-		unix.Unmount(r.dir, unix.MNT_FORCE|unix.MNT_DETACH)
+		r.abort()
 		t.Logf("log of the mount:\n%s", r.log)
 		return
 	}
@@ -116,6 +114,10 @@ func (r *rig) end(t testing.TB) {
 		t.Errorf("%d files are pending after the unmount", n)
 	}
 }
+
+// abort ends the mount after a failure. Files that the test has left open would
+// be flushed to this very process when it ends, and it would wait for itself.
+func (r *rig) abort() { unix.Unmount(r.dir, unix.MNT_FORCE|unix.MNT_DETACH) }
 
 // waitReleased waits for the release of closed files, which close does not wait
 // for and an unmount may forestall. The check for leaks comes afterwards.

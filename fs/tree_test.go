@@ -172,6 +172,20 @@ func TestStatfsIsLocalAndConstant(t *testing.T) {
 	wantCalls(t, "statfs", r, 0)
 }
 
+// The kernel would ask for an extended attribute before every write.
+func TestNoExtendedAttributes(t *testing.T) {
+	r := newRig(t)
+	mustStore(t, r.path(1), nil)
+	if err := os.WriteFile(filepath.Join(r.dir, "local"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{r.dir, r.path(1), filepath.Join(r.dir, "local")} {
+		_, err := unix.Getxattr(path, "user.x", nil)
+		wantErrno(t, "getxattr", err, syscall.ENOTSUP)
+		wantErrno(t, "setxattr", unix.Setxattr(path, "user.x", []byte("y"), 0), syscall.ENOTSUP)
+	}
+}
+
 // Walking the tree costs one request for the root and one for each AA.
 func TestWalk(t *testing.T) {
 	r := newRig(t)
@@ -319,6 +333,10 @@ func TestReadOnly(t *testing.T) {
 	wantErrno(t, "create a local file", err, syscall.EROFS)
 	wantCalls(t, "refusals", r, 0, backendtest.OpCreate, backendtest.OpDelete)
 
+	var st unix.Statfs_t
+	if err := unix.Statfs(r.dir, &st); err != nil || st.Flags&unix.ST_RDONLY == 0 {
+		t.Errorf("the kernel does not know that the mount is read-only: %v", err)
+	}
 	// Also if somebody makes the mount writable: root may.
 	if os.Getuid() == 0 {
 		if err := unix.Mount("", r.dir, "", unix.MS_REMOUNT, ""); err != nil {

@@ -6,6 +6,7 @@ import (
 	iofs "io/fs"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -251,6 +252,44 @@ func TestDuplicatedDescriptors(t *testing.T) {
 	wantErrno(t, "write after the commit", err, syscall.EPERM)
 	syscall.Close(second)
 	wantFile(t, r.path(2), []byte("content"))
+}
+
+// All threads of a process that created a file may commit it.
+func TestCloseByAnotherThread(t *testing.T) {
+	r := newRig(t)
+	onThread := func(f func()) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+			f()
+		}()
+		<-done
+	}
+	var fd, second int
+	hold := make(chan struct{})
+	defer close(hold)
+	created := make(chan struct{})
+	go onThread(func() {
+		fd = create(t, r.path(1))
+		mustWrite(t, fd, []byte("content"))
+		close(created)
+		<-hold
+	})
+	<-created
+	var err error
+	if second, err = syscall.Dup(fd); err != nil {
+		t.Fatal(err)
+	}
+	onThread(func() {
+		if err := syscall.Close(fd); err != nil {
+			t.Error(err)
+		}
+	})
+	if !r.inBucket(t, 1) {
+		t.Error("not committed")
+	}
+	syscall.Close(second)
 }
 
 // A shell closes a duplicate of the empty file before anything is written.
