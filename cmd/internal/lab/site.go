@@ -1,0 +1,117 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Site is one mount and what belongs to it: key, configuration, bucket (a
+// directory), local directory and mount point, all below Dir.
+type Site struct {
+	Binary string // orthanc-bucketfs
+	Dir    string
+}
+
+// NewSite makes the directories, a key and a configuration that seals. The
+// budget bounds the file content in the daemon's memory, in MiB.
+func NewSite(ctx context.Context, binary, dir string, budgetMiB int) (*Site, error) {
+	s := &Site{Binary: binary, Dir: dir}
+	for _, d := range []string{s.Mountpoint(), s.Bucket().Dir, s.local()} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if out, err := exec.CommandContext(ctx, binary, "keygen", s.Key()).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("orthanc-bucketfs keygen: %w:\n%s", err, out)
+	}
+	config := fmt.Sprintf(`mountpoint = %q
+backend    = "dir"
+local_dir  = %q
+
+[dir]
+path = %q
+
+[encryption]
+enable = true
+master_key = { id = 1, path = %q }
+max_concurrent_input_mib = %d
+`, s.Mountpoint(), s.local(), s.Bucket().Dir, s.Key(), budgetMiB)
+	return s, os.WriteFile(s.config(), []byte(config), 0o600)
+}
+
+// Mountpoint is where Orthanc gets its directories.
+func (s *Site) Mountpoint() string { return filepath.Join(s.Dir, "mount") }
+
+// Key is the file of master key 1.
+func (s *Site) Key() string { return filepath.Join(s.Dir, "master-1.key") }
+
+// Bucket is the directory of sealed objects.
+func (s *Site) Bucket() Bucket { return Bucket{Dir: filepath.Join(s.Dir, "bucket")} }
+
+func (s *Site) local() string  { return filepath.Join(s.Dir, "local") }
+func (s *Site) config() string { return filepath.Join(s.Dir, "config.toml") }
+
+// Mount starts the daemon and returns when it is ready.
+func (s *Site) Mount(ctx context.Context) (*Process, error) {
+	p, err := start("orthanc-bucketfs", s.Binary, "mount", "--config", s.config())
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Await(ctx, "msg=ready"); err != nil {
+		return nil, errors.Join(err, p.Kill())
+	}
+	if mounted, err := s.Mounted(); err != nil || !mounted {
+		return nil, errors.Join(errors.New("the daemon says ready, but nothing is mounted"), err, p.Kill())
+	}
+	return p, nil
+}
+
+// Mounted says whether the kernel has a mount at the mount point, a live one
+// or one whose daemon is dead.
+func (s *Site) Mounted() (bool, error) {
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return false, err
+	}
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); len(f) > 4 && f[4] == s.Mountpoint() {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// Detach takes the mount away whatever state it is in. Without a mount it does
+// nothing.
+func (s *Site) Detach() error {
+	mounted, err := s.Mounted()
+	if err != nil || !mounted {
+		return err
+	}
+	if out, err := exec.Command("fusermount3", "-u", "-z", s.Mountpoint()).CombinedOutput(); err != nil {
+		return fmt.Errorf("fusermount3: %w: %s", err, out)
+	}
+	return nil
+}
+
+// Unseal returns the content of a sealed object, through the command line.
+func (s *Site) Unseal(ctx context.Context, object string) ([]byte, error) {
+	sealed, err := os.Open(object)
+	if err != nil {
+		return nil, err
+	}
+	defer sealed.Close()
+	var complaint strings.Builder
+	cmd := exec.CommandContext(ctx, s.Binary, "unseal", "--key", "1="+s.Key())
+	cmd.Stdin, cmd.Stderr = sealed, &complaint
+	plain, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("unsealing %s: %w: %s", object, err, &complaint)
+	}
+	return plain, nil
+}
