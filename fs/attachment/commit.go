@@ -73,8 +73,17 @@ func (s *Store) settle(ctx context.Context, u UUID, body []byte, cause error) (b
 	case errors.Is(err, fs.ErrNotExist) && errors.Is(cause, fs.ErrExist):
 		return backends.Object{}, cause // somebody else's, gone by now
 	}
-	// The object may be there, or may still arrive. That it was not found is no
-	// answer to the caller, so err is not wrapped.
+	// The object may be there, or may still arrive.
 	s.orphans.watch(u, &suspect{size: int64(len(body)), digest: ours})
-	return backends.Object{}, fmt.Errorf("%w (settling: %v)", cause, err)
+	return backends.Object{}, unsettled(cause, err)
+}
+
+// unsettled returns the error of an upload that ended with cause and could not
+// be settled because of err. It wraps neither that something exists, for that
+// may be the caller's own object, nor that it does not, for it may still come.
+func unsettled(cause, err error) error {
+	if errors.Is(cause, fs.ErrExist) {
+		return fmt.Errorf("%w (upload ended with: %v)", err, cause)
+	}
+	return fmt.Errorf("%w (settling: %v)", cause, err)
 }
