@@ -36,11 +36,6 @@ func newPending(t *tree, u attachment.UUID) *attachmentNode {
 	}
 }
 
-// generation tells a pending node from every other node of its attachment.
-func (n *attachmentNode) generation() uint64 {
-	return hash64(0, uint64(n.created.UnixNano()))
-}
-
 // pending reports whether nothing has been committed yet.
 func (n *attachmentNode) pending() bool { return n.tree.findPending(n.uuid) == n }
 
@@ -61,7 +56,7 @@ func (n *attachmentNode) is(info attachment.Info) bool {
 	if info.Version == "" || known.Version == "" {
 		return known.Size == info.Size && known.Modified.Equal(info.Modified)
 	}
-	return known == info
+	return known.Size == info.Size && known.Version == info.Version
 }
 
 // fresh reports that n was committed a moment ago. The kernel could not be told
@@ -87,8 +82,8 @@ func (n *attachmentNode) entry(out *fuse.EntryOut) *gofs.Inode {
 	return n.EmbeddedInode()
 }
 
-// refresh notes what a lookup has found. Size and time are the same as before,
-// for they are part of the node's identity.
+// refresh notes what a lookup or a commit knows of the version that n stands
+// for. A listing knows less than what is known.
 func (n *attachmentNode) refresh(info attachment.Info) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -100,11 +100,11 @@ func (n *dirNode) lookupAttachment(ctx context.Context, u attachment.UUID, out *
 		return nil, n.tree.fail("stat", err)
 	}
 	if known != nil && known.is(info) {
+		known.refresh(info)
 		return known.entry(out), 0
 	}
-	child := n.NewInode(ctx, &attachmentNode{tree: n.tree, uuid: u, info: info}, fileIdentity(info))
-	node := child.Operations().(*attachmentNode)
-	node.refresh(info)
+	node := &attachmentNode{tree: n.tree, uuid: u, info: info}
+	n.NewInode(ctx, node, n.tree.fileIdentity(u))
 	return node.entry(out), 0
 }
 
@@ -144,7 +144,7 @@ func (n *dirNode) createAttachment(ctx context.Context, u attachment.UUID, flags
 	if !n.tree.addPending(node) {
 		return nil, nil, 0, syscall.EEXIST
 	}
-	child := n.NewInode(ctx, node, gofs.StableAttr{Mode: syscall.S_IFREG, Ino: fileIno(u), Gen: node.generation()})
+	child := n.NewInode(ctx, node, n.tree.fileIdentity(u))
 	node.attr(&out.Attr)
 	return child, newWriteHandle(node, callerID(ctx)), fuse.FOPEN_DIRECT_IO, 0
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/backends/backendtest"
@@ -226,4 +227,52 @@ func TestOpenOfADirectoryName(t *testing.T) {
 	if err := os.WriteFile(r.dir+"/ab", nil, 0o600); !errors.Is(err, syscall.EISDIR) {
 		t.Errorf("writing to a directory of the layout: %v", err)
 	}
+}
+
+// Stores keep time in seconds: a replaced object may have the time and the size
+// of the old one, and differ in nothing but its version.
+func TestReplacedWithinOneTick(t *testing.T) {
+	r := newRig(t, func(s *setting) { s.on = coarseClock{s.on} })
+	mustStore(t, r.path(1), testContent(1000, 1))
+	r.remount(t)
+	wantFile(t, r.path(1), testContent(1000, 1))
+	r.replaceBehind(t, 1, testContent(1000, 2))
+	wantFile(t, r.path(1), testContent(1000, 2))
+	// A listing knows no versions, and cannot tell them apart.
+	if entries, err := os.ReadDir(filepath.Dir(r.path(1))); err != nil || len(entries) != 1 {
+		t.Fatalf("listed %v, %v", entries, err)
+	}
+	r.replaceBehind(t, 1, testContent(1000, 3))
+	wantFile(t, r.path(1), testContent(1000, 3))
+}
+
+// coarseClock is a bucket whose clock stands still.
+type coarseClock struct{ backends.Bucket }
+
+func (c coarseClock) stop(obj backends.Object) backends.Object {
+	obj.Modified = time.Unix(1_000_000_000, 0)
+	return obj
+}
+
+func (c coarseClock) Stat(ctx context.Context, key string) (backends.Object, error) {
+	obj, err := c.Bucket.Stat(ctx, key)
+	return c.stop(obj), err
+}
+
+func (c coarseClock) Read(ctx context.Context, key, version string, p []byte, off int64) (int, backends.Object, error) {
+	n, obj, err := c.Bucket.Read(ctx, key, version, p, off)
+	return n, c.stop(obj), err
+}
+
+func (c coarseClock) List(ctx context.Context, opts backends.ListOptions) (backends.Page, error) {
+	page, err := c.Bucket.List(ctx, opts)
+	for i := range page.Objects {
+		page.Objects[i] = c.stop(page.Objects[i])
+	}
+	return page, err
+}
+
+func (c coarseClock) Create(ctx context.Context, key string, body []byte) (backends.Object, error) {
+	obj, err := c.Bucket.Create(ctx, key, body)
+	return c.stop(obj), err
 }

@@ -1,7 +1,6 @@
 package fs
 
 import (
-	"encoding/binary"
 	"errors"
 	"hash/fnv"
 	"log/slog"
@@ -39,6 +38,7 @@ type tree struct {
 	started  time.Time          // the directories' times
 
 	draining    atomic.Bool
+	generations atomic.Uint64 // the last one given to a node
 	noLocalOnce sync.Once
 
 	mu      sync.Mutex // guards pending and idle
@@ -142,32 +142,20 @@ func (t *tree) fileAttr(info attachment.Info, out *fuse.Attr) {
 	out.SetTimes(&info.Modified, &info.Modified, &info.Modified)
 }
 
-// dirAttrIno returns the identity of AA (depth 1) or AA/BB (depth 2).
+// dirIdentity returns the identity of AA (depth 1) or AA/BB (depth 2).
 func dirIdentity(depth int, aa, bb byte) gofs.StableAttr {
 	return gofs.StableAttr{Mode: syscall.S_IFDIR, Ino: inoDirs | uint64(depth)<<16 | uint64(aa)<<8 | uint64(bb)}
 }
 
-// fileIdentity returns the identity of a committed version: the number comes
-// from the UUID, the generation from what tells versions apart and is known
-// to listings, too.
-func fileIdentity(info attachment.Info) gofs.StableAttr {
-	return gofs.StableAttr{
-		Mode: syscall.S_IFREG,
-		Ino:  fileIno(info.UUID),
-		Gen:  hash64(uint64(info.Size), uint64(info.Modified.UnixNano())),
-	}
+// fileIdentity returns the identity of a new node of u. The number comes from
+// the UUID; the generation is new, so that go-fuse never takes the node for
+// another one, be it an older version or a UUID with the same number.
+func (t *tree) fileIdentity(u attachment.UUID) gofs.StableAttr {
+	return gofs.StableAttr{Mode: syscall.S_IFREG, Ino: fileIno(u), Gen: t.generations.Add(1)}
 }
 
 func fileIno(u attachment.UUID) uint64 {
-	return inoAttachments | hash64(binary.BigEndian.Uint64(u[:8]), binary.BigEndian.Uint64(u[8:]))>>2
-}
-
-func hash64(values ...uint64) uint64 {
 	h := fnv.New64a()
-	for _, v := range values {
-		var b [8]byte
-		binary.BigEndian.PutUint64(b[:], v)
-		h.Write(b[:])
-	}
-	return h.Sum64()
+	h.Write(u[:])
+	return inoAttachments | h.Sum64()>>2
 }

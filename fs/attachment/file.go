@@ -2,7 +2,9 @@ package attachment
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 
 	"orthanc-bucketfs/backends"
@@ -41,6 +43,9 @@ func (s *Store) load(ctx context.Context, want Info, buf *memory.Buffer) (*File,
 	defer cancel()
 	stored := buf.Framed()
 	obj, err := s.fetch(ctx, want.UUID.Key(), want.Version, stored)
+	if errors.Is(err, backends.ErrChanged) || errors.Is(err, fs.ErrNotExist) {
+		s.listings.forget(want.UUID)
+	}
 	if err != nil {
 		return nil, &Error{Op: "open", Key: want.UUID.Key(), Version: want.Version, Err: err}
 	}

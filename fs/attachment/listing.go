@@ -77,6 +77,15 @@ func (l *listings) deleted(u UUID) {
 	l.apply(change{entry: entry{uuid: u}, deleted: true})
 }
 
+// forget drops the listing that u is in: it was found to be out of date.
+func (l *listings) forget(u UUID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if li := l.byDir[u[0]]; li != nil && !li.expires.IsZero() {
+		delete(l.byDir, u[0])
+	}
+}
+
 func (l *listings) apply(c change) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
