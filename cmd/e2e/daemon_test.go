@@ -270,6 +270,9 @@ func TestCheck(t *testing.T) {
 // Without root it mounts with fusermount3, and says so when that is missing.
 func TestWithoutRoot(t *testing.T) {
 	require(t)
+	if os.Getuid() != 0 && os.Getenv("CI") != "true" {
+		t.Skip("only root can become another user; the other tests have just shown this user's case")
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	site := nobodysSite(t, ctx)
@@ -339,12 +342,6 @@ func nobodysSite(t *testing.T, ctx context.Context) *lab.Site {
 			t.Error(err)
 		}
 	})
-	config := filepath.Join(dir, "config.toml")
-	text, err := os.ReadFile(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	storeFile(t, config, "owner = \"\"\n"+string(text))
 	err = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		return errors.Join(err, os.Chown(path, nobody, nobody))
 	})

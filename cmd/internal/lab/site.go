@@ -31,6 +31,7 @@ func NewSite(ctx context.Context, binary, dir string, budgetMiB int) (*Site, err
 	}
 	config := fmt.Sprintf(`mountpoint = %q
 backend    = "dir"
+owner      = ""
 local_dir  = %q
 
 [dir]
