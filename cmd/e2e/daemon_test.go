@@ -252,6 +252,31 @@ func TestMountRefuses(t *testing.T) {
 	})
 }
 
+// One damaged object among others is named, and does not keep the PACS down.
+func TestOneDamagedObjectDoesNotStopTheStart(t *testing.T) {
+	ctx, site := newSite(t)
+	daemon := mustMount(t, ctx, site)
+	other := strings.Replace(attachment, "ab", "00", 2)
+	storeFile(t, filepath.Join(site.Mountpoint(), attachment), "content")
+	storeFile(t, filepath.Join(site.Mountpoint(), other), "content")
+	if err := daemon.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := flip(site.Bucket().Path(other), 80); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := command(t, ctx, site, "check"); code != 0 || !strings.Contains(out, "DAMAGED") || !strings.Contains(out, other) {
+		t.Errorf("check exits with %d:\n%s", code, out)
+	}
+	daemon = mustMount(t, ctx, site)
+	if log := daemon.Log.String(); !strings.Contains(log, "DAMAGED") || !strings.Contains(log, other) {
+		t.Errorf("the log does not name the object:\n%s", log)
+	}
+	if err := daemon.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 // check leaves nothing behind, and mounts nothing.
 func TestCheck(t *testing.T) {
 	ctx, site := newSite(t)

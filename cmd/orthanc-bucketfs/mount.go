@@ -54,8 +54,12 @@ func mountStack(ctx context.Context, cfg Config, s *stack, log *slog.Logger, sto
 	if err := cleanMountpoint(cfg.Mountpoint, log); err != nil {
 		return err
 	}
-	if err := failures(preflight(ctx, cfg, s)); err != nil {
+	findings := preflight(ctx, cfg, s)
+	if err := failures(findings); err != nil {
 		return err
+	}
+	for _, f := range findings {
+		log.Info("checked", "item", f.item, "found", f.detail)
 	}
 	m, err := startMount(cfg, s, log)
 	if err != nil {

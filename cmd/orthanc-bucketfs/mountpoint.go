@@ -37,10 +37,11 @@ func isStale(path string) bool {
 	return errors.Is(unix.Statfs(path, &st), unix.ENOTCONN)
 }
 
-// checkMountpoint says whether the bucket can be mounted at path. A dead mount
-// is no obstacle: mount removes it.
-func checkMountpoint(path string) finding {
+// checkMountpoint says whether the bucket can be mounted. A dead mount is no
+// obstacle: mount removes it.
+func checkMountpoint(cfg Config) finding {
 	const item = "mountpoint"
+	path := cfg.Mountpoint
 	if isStale(path) {
 		return finding{item, path + " is a dead mount, which mount will remove", nil}
 	}
@@ -52,7 +53,25 @@ func checkMountpoint(path string) finding {
 		err := fmt.Errorf("%s: a bucket is mounted there already: stop the daemon that serves it first", path)
 		return finding{item, "", err}
 	}
-	return finding{item, path, checkEmptyDir(path)}
+	if err := checkEmptyDir(path); err != nil {
+		return finding{item, "", err}
+	}
+	return finding{item, path + bareMountpointAdvice(cfg), nil}
+}
+
+// bareMountpointAdvice is about what happens while nothing is mounted: an
+// Orthanc that runs then must not find a directory that it can write to.
+func bareMountpointAdvice(cfg Config) string {
+	var st unix.Stat_t
+	uid, gid, err := resolveOwner(cfg.Owner)
+	if err != nil || unix.Stat(cfg.Mountpoint, &st) != nil {
+		return ""
+	}
+	writable := st.Mode&unix.S_IWOTH != 0 || st.Gid == gid && st.Mode&unix.S_IWGRP != 0 || st.Uid == uid && st.Mode&unix.S_IWUSR != 0
+	if uid == 0 || !writable {
+		return ""
+	}
+	return "; WARNING: while nothing is mounted there, Orthanc can write plaintext to it: give the bare directory to root, with mode 0555"
 }
 
 func checkEmptyDir(path string) error {

@@ -11,7 +11,7 @@ import (
 )
 
 // sampleSize is how many attachments are opened to see whether the keys fit.
-const sampleSize = 3
+const sampleSize = 5
 
 // finding is the outcome of one item of the checklist.
 type finding struct {
@@ -29,7 +29,7 @@ func preflight(ctx context.Context, cfg Config, s *stack) []finding {
 		checkSample(ctx, s),
 		checkFUSE(),
 		checkLocalDir(cfg),
-		checkMountpoint(cfg.Mountpoint),
+		checkMountpoint(cfg),
 	}
 }
 
@@ -60,6 +60,9 @@ func checkSample(ctx context.Context, s *stack) finding {
 		err = fmt.Errorf("none of %d opens with the configured keys: %w", len(failures), errors.Join(failures...))
 	}
 	detail := fmt.Sprintf("%d of %d open with the configured keys", opened, opened+len(failures))
+	for _, f := range failures {
+		detail += fmt.Sprintf("; DAMAGED: %v", f)
+	}
 	return finding{"existing files", detail, err}
 }
 

@@ -2,11 +2,13 @@ package attachment
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"orthanc-bucketfs/backends"
 )
@@ -74,33 +76,47 @@ func (s *Store) probe(ctx context.Context, key string, body []byte) error {
 	return nil
 }
 
-// Sample opens up to n attachments of the bucket, whichever come first. It
+// samplePage is how many objects of a directory Sample chooses the smallest
+// from.
+const samplePage = 20
+
+// Sample opens one attachment in each of up to n directories that are spread
+// over the bucket, so that one damaged object does not speak for all. It
 // returns how many opened, and the errors of those that did not.
 func (s *Store) Sample(ctx context.Context, n int) (opened int, failures []error, err error) {
 	dirs, err := s.Dirs(ctx)
-	if err != nil || len(dirs) == 0 {
-		return 0, nil, err
-	}
-	page, err := s.list(ctx, backends.ListOptions{Prefix: fmt.Sprintf("%02x/", dirs[0]), Limit: n})
 	if err != nil {
 		return 0, nil, err
 	}
-	for _, obj := range page.Objects {
-		switch err := s.try(ctx, obj); {
+	n = min(n, len(dirs))
+	for i := range n {
+		switch err := s.sampleDir(ctx, dirs[i*len(dirs)/n]); {
 		case err == nil:
 			opened++
-		case !errors.Is(err, fs.ErrNotExist): // deleted since it was listed
+		case !errors.Is(err, fs.ErrNotExist): // nothing there, or deleted since it was listed
 			failures = append(failures, err)
 		}
 	}
 	return opened, failures, nil
 }
 
-func (s *Store) try(ctx context.Context, obj backends.Object) error {
-	u, ok := ParseKey(obj.Key)
-	if !ok {
+func (s *Store) sampleDir(ctx context.Context, aa byte) error {
+	page, err := s.list(ctx, backends.ListOptions{Prefix: fmt.Sprintf("%02x/", aa), Limit: samplePage})
+	if err != nil {
+		return err
+	}
+	attachments := slices.DeleteFunc(page.Objects, func(obj backends.Object) bool {
+		_, ok := ParseKey(obj.Key)
+		return !ok
+	})
+	if len(attachments) == 0 {
 		return fs.ErrNotExist
 	}
+	return s.try(ctx, slices.MinFunc(attachments, func(a, b backends.Object) int { return cmp.Compare(a.Size, b.Size) }))
+}
+
+func (s *Store) try(ctx context.Context, obj backends.Object) error {
+	u, _ := ParseKey(obj.Key)
 	info, err := s.info("open", u, obj)
 	if err != nil {
 		return err

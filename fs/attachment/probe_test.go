@@ -58,14 +58,36 @@ func TestSample(t *testing.T) {
 	if opened, failures, err := r.Sample(t.Context(), 3); opened != 0 || len(failures) != 0 || err != nil {
 		t.Errorf("an empty bucket: %d opened, %v, %v", opened, failures, err)
 	}
-	for i := range 5 {
-		store(t, r, testUUID(i), []byte("content"))
+	const dirs = 10
+	for i := range dirs {
+		store(t, r, uuidIn(t, byte(i), 0, 1), testContent(9000, 1))
+		store(t, r, uuidIn(t, byte(i), 0, 2), testContent(10, 1)) // the one to be opened
 	}
+	if _, err := r.mem.Create(t.Context(), "00/stray", nil); err != nil {
+		t.Fatal(err)
+	}
+	r.faulty.Reset()
 	if opened, failures, err := r.Sample(t.Context(), 3); opened != 3 || len(failures) != 0 || err != nil {
 		t.Errorf("good objects: %d opened, %v, %v", opened, failures, err)
 	}
-	r.codec = Sealed(testRing(t, 2))
+	if n := r.faulty.Calls(); n != 1+3+3 {
+		t.Errorf("%d requests, want 7", n)
+	}
+	// One damaged object is reported, and does not speak for the others.
+	r.faulty.Inject(func(c backendtest.Call) backendtest.Fault {
+		if c.Op == backendtest.OpRead && c.Key == uuidIn(t, 0, 0, 2).Key() {
+			return backendtest.FlipBit(80)
+		}
+		return nil
+	})
 	opened, failures, err := r.Sample(t.Context(), 3)
+	if opened != 2 || len(failures) != 1 || err != nil {
+		t.Fatalf("one damaged: %d opened, %v, %v", opened, failures, err)
+	}
+	wantErr(t, failures[0], crypto.ErrCorrupt)
+	r.faulty.Reset()
+	r.codec = Sealed(testRing(t, 2))
+	opened, failures, err = r.Sample(t.Context(), 3)
 	if opened != 0 || len(failures) != 3 || err != nil {
 		t.Fatalf("wrong key: %d opened, %v, %v", opened, failures, err)
 	}
