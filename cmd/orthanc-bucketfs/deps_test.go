@@ -31,7 +31,7 @@ const testsOnly = "backends/backendtest"
 func allowed(pkg, imported string, inTest bool) bool {
 	part, _, _ := strings.Cut(pkg, "/")
 	rules := directions()[part]
-	if imported == testsOnly {
+	if imported == testsOnly || strings.HasPrefix(imported, testsOnly+"/") {
 		return inTest && slices.Contains(rules, "backends")
 	}
 	if imported == pkg {
@@ -71,6 +71,8 @@ func TestAllowed(t *testing.T) {
 		{"backends", "backends/dir", false, false},
 		{"backends", "backends/backendtest", false, true},
 		{"backends/backendtest", "backends", true, true},
+		{"backends/s3", "backends/backendtest/server", false, true},
+		{"cmd/e2e", "backends/backendtest/server", false, true},
 		{"crypto", "backends", false, false},
 		{"crypto", "backends/backendtest", false, false},
 		{"crypto", "fs", false, false},

@@ -1,0 +1,90 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/middleware"
+
+	"orthanc-bucketfs/backends"
+)
+
+const contentType = "application/octet-stream"
+
+func (b *Bucket) Create(ctx context.Context, key string, body []byte) (backends.Object, error) {
+	if err := admit(ctx, "create", key); err != nil {
+		return backends.Object{}, err
+	}
+	store := b.put
+	if len(body) > b.partThreshold {
+		store = b.putParts
+	}
+	obj, err := store(ctx, key, body)
+	if err != nil {
+		return backends.Object{}, failure(ctx, "create", key, err)
+	}
+	return obj, nil
+}
+
+// put stores body with one request.
+func (b *Bucket) put(ctx context.Context, key string, body []byte) (backends.Object, error) {
+	ctx, attempts := withAttempts(ctx)
+	begin := time.Now()
+	out, err := b.client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket:               &b.cfg.Bucket,
+		Key:                  &key,
+		Body:                 reader(body),
+		ContentLength:        aws.Int64(int64(len(body))),
+		ContentType:          aws.String(contentType),
+		IfNoneMatch:          aws.String("*"),
+		ChecksumCRC32C:       aws.String(crc32c(body)),
+		StorageClass:         types.StorageClass(b.cfg.StorageClass),
+		Tagging:              optional(b.tagging),
+		ServerSideEncryption: types.ServerSideEncryption(b.cfg.ServerSideEncryption),
+		SSEKMSKeyId:          optional(b.cfg.KMSKeyID),
+	}, retryConflicts)
+	if err != nil {
+		return backends.Object{}, markRetried(err, *attempts)
+	}
+	return describe(key, out.ETag, int64(len(body)), storedAt(begin, out.ResultMetadata))
+}
+
+// retryConflicts makes the SDK send a request again that was in conflict with
+// another one. The store knows the answer as soon as the other has ended.
+func retryConflicts(o *s3.Options) {
+	o.Retryer = retry.AddWithErrorCodes(o.Retryer, "ConditionalRequestConflict", "OperationAborted")
+}
+
+// reader keeps bytes.Reader's WriteTo from the HTTP client. With it a whole
+// body would be one write to the connection, under one deadline, and could not
+// be taken back from the client in the midst of it.
+func reader(body []byte) io.ReadSeeker {
+	return struct{ io.ReadSeeker }{bytes.NewReader(body)}
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// storedAt estimates when the store took an object, which it does not tell:
+// the middle between the seconds in which the call began and was answered, or
+// the store's own time if its clock differs.
+func storedAt(begin time.Time, answered middleware.Metadata) *time.Time {
+	const clocksAgree = 2 * time.Second
+	end := time.Now()
+	if date, ok := awsmiddleware.GetServerTime(answered); ok && end.Sub(date).Abs() > clocksAgree {
+		return &date
+	}
+	first, last := begin.Truncate(time.Second), end.Truncate(time.Second)
+	return aws.Time(first.Add(last.Sub(first) / 2))
+}

@@ -1,0 +1,68 @@
+// Package s3 keeps a bucket in Amazon S3 or a store that speaks its protocol.
+//
+// # What the store must do
+//
+//   - Refuse a PUT with If-None-Match: * while the key is taken, atomically,
+//     and the completion of a multipart upload likewise. A store that ignores
+//     the header overwrites.
+//   - Show an object to everyone as soon as the PUT has been answered, and
+//     list keys in the byte order of their UTF-8 text. Directory buckets (S3
+//     Express One Zone) do not; a listing out of order is an error.
+//   - Give an ETag that no two bodies share. It is the version of an object.
+//     Two objects of the same bytes may have the same one.
+//
+// # What calls cost
+//
+//	Stat    1 HEAD
+//	Read    1 GET; 1 HEAD instead if there is no byte to read into; 1 HEAD
+//	        more if the object ends before the offset; 1 GET more for every
+//	        time the connection broke in mid-body
+//	Create  1 PUT up to 16 MiB; above that 1 POST, 1 PUT for every 8 MiB, 1 POST
+//	Delete  1 DELETE
+//	List    1 GET for a page of at most 1000 entries
+//
+// Retries come on top: at most Config.MaxRetries a request, with jitter, from
+// one allowance that all calls share. Read takes what it needs to go on after
+// a break from the same allowance.
+//
+// # Integrity
+//
+// Every body goes out with its CRC-32C in a header, never in a trailer, which
+// many stores do not understand. Over HTTPS the checksum takes the place of a
+// signature of the body. A body that is read whole is compared with its
+// CRC-32C, CRC-32 or CRC-64/NVME if the store tells one: Amazon S3 does not
+// for a range, and all reads are ranges.
+//
+// # Errors
+//
+//   - io/fs.ErrNotExist is a GET answered with NoSuchKey or a HEAD answered
+//     with 404. A HEAD cannot tell a missing object from a missing bucket.
+//   - io/fs.ErrPermission is 401 or 403. Without the permission s3:ListBucket
+//     S3 answers 403 for missing objects, too: give the daemon that permission.
+//   - An object in an archive (InvalidObjectState) is ErrArchived.
+//   - 409 on Create, a conflict with another request, is none of the sentinels:
+//     its outcome is unknown.
+//   - Create reports a refusal as io/fs.ErrPermission only if its request was
+//     sent once. If it was a retry that was refused, the first attempt may have
+//     stored the object.
+//
+// # Leftovers
+//
+// A multipart upload that fails is aborted. If that fails too, or the process
+// is killed, its parts stay, invisible and paid for, until a lifecycle rule of
+// the bucket (AbortIncompleteMultipartUpload) removes them.
+//
+// # Stores tried
+//
+// Versity S3 Gateway 1.8.0, POSIX backend: keeps all promises, conditional PUT
+// and completion among them, with two differences. A key and a key below it
+// ("a", "a/b") exclude each other. And it refuses a taken key before it has
+// read the body, then closes the connection: of bodies between some 100 KiB
+// and 2 MiB, which go out without Expect: 100-continue, a few in a hundred meet
+// a reset instead of 412, whose outcome is unknown until it is settled.
+//
+// # Times and versions
+//
+// S3 does not tell when it took an object: Create estimates Object.Modified to
+// the second. In a bucket with versioning Delete leaves a delete marker.
+package s3
