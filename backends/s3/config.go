@@ -43,6 +43,7 @@ type Config struct {
 // DefaultConfig returns a configuration that lacks the bucket alone.
 func DefaultConfig() Config {
 	return Config{
+		Tags:              map[string]string{},
 		ConnectionTimeout: 10,
 		RequestTimeout:    30,
 		MaxConnections:    100,

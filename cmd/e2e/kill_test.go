@@ -34,12 +34,16 @@ func TestKillDuringBurst(t *testing.T) {
 
 // killDuringBurst returns all that was sent. Some of it was in the daemon's
 // hands when it was killed, by construction.
-func (p *pacs) killDuringBurst() []sent {
+func (p *pacs) killDuringBurst() []sent { return p.killInBurst((*burst).freezeInCommit) }
+
+// killInBurst kills the daemon when it has served for a while and then reached
+// the moment.
+func (p *pacs) killInBurst(reach func(*burst) error) []sent {
 	p.Helper()
 	b := startBurst(p, 6, 2)
 	err := b.awaitAcks(p.ctx, enough)
 	if err == nil {
-		err = b.freezeInCommit()
+		err = reach(b)
 	}
 	if refused := b.refusals(); refused > 0 {
 		p.Errorf("%d refused while the daemon was well", refused)

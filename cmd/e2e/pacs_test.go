@@ -17,6 +17,7 @@ type options struct {
 	sync, compress bool
 	budgetMiB      int    // 64 if zero
 	binary         string // the one with the race detector if empty
+	s3             bool   // the bucket is on an S3 server, instead of a directory
 }
 
 // pacs is an Orthanc whose storage and index are on a mount.
@@ -43,6 +44,9 @@ func newPACS(t *testing.T, opts options) *pacs {
 	site, err := lab.NewSite(ctx, opts.binary, t.TempDir(), opts.budgetMiB)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if opts.s3 {
+		useS3(t, site, opts.budgetMiB)
 	}
 	p := &pacs{T: t, ctx: ctx, options: opts, site: site}
 	t.Cleanup(p.close)

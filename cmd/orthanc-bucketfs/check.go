@@ -52,7 +52,7 @@ func examine(ctx context.Context, file string, lookupEnv func(string) (string, b
 	if sealing.err != nil {
 		return findings
 	}
-	s, err := openStack(cfg, slog.New(slog.DiscardHandler))
+	s, err := openStack(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return append(findings, finding{"bucket", "", err})
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+
+	"orthanc-bucketfs/backends/s3"
 )
 
 // Config is the configuration, with the names it has in the file. It comes from
@@ -17,6 +19,7 @@ type Config struct {
 	LocalDir   string     `toml:"local_dir"`
 	ReadOnly   bool       `toml:"read_only"`
 	Dir        DirBackend `toml:"dir"`
+	S3         s3.Config  `toml:"s3"`
 	Encryption Encryption `toml:"encryption"`
 	Log        Log        `toml:"log"`
 
@@ -54,6 +57,7 @@ func defaultConfig() Config {
 		Mountpoint: "/var/lib/orthanc/db",
 		Layout:     "legacy",
 		Owner:      "orthanc:orthanc",
+		S3:         s3.DefaultConfig(),
 		Encryption: Encryption{
 			Enable:                true,
 			PreviousMasterKeys:    []KeyFile{},

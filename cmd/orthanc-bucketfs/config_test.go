@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/s3"
 )
 
 // required has all the keys without a default, and stands below whatever
@@ -83,6 +84,23 @@ owner = "1000:1000"
 local_dir = "/var/local/orthanc"
 read_only = true
 dir.path = "/srv/bucket"
+[s3]
+bucket = "images"
+region = "eu-central-1"
+endpoint = "https://s3.example.com"
+access_key = "AK"
+secret_key = "hidden"
+secret_key_file = "/etc/keys/s3"
+path_style = true
+ca_certificates = "/etc/ssl/own.pem"
+storage_class = "STANDARD_IA"
+tags = { department = "ct" }
+server_side_encryption = "aws:kms"
+kms_key_id = "arn"
+connection_timeout = 1
+request_timeout = 2
+max_connections = 3
+max_retries = 4
 [encryption]
 enable = true
 master_key = { id = 4294967295, path = "/etc/keys/new.key" }
@@ -101,6 +119,13 @@ format = "json"
 		Mountpoint: "/mnt/images", Backend: "dir", RootPath: "hospital/ct", Layout: "legacy", Owner: "1000:1000",
 		LocalDir: "/var/local/orthanc", ReadOnly: true,
 		Dir: DirBackend{Path: "/srv/bucket"},
+		S3: s3.Config{
+			Bucket: "images", Region: "eu-central-1", Endpoint: "https://s3.example.com",
+			AccessKey: "AK", SecretKey: backends.NewSecret("hidden"), SecretKeyFile: "/etc/keys/s3",
+			PathStyle: true, CACertificates: "/etc/ssl/own.pem", StorageClass: "STANDARD_IA",
+			Tags: map[string]string{"department": "ct"}, ServerSideEncryption: "aws:kms", KMSKeyID: "arn",
+			ConnectionTimeout: 1, RequestTimeout: 2, MaxConnections: 3, MaxRetries: 4,
+		},
 		Encryption: Encryption{
 			Enable:                true,
 			MasterKey:             KeyFile{ID: new(int64(1<<32 - 1)), Path: "/etc/keys/new.key"},
@@ -138,6 +163,7 @@ func TestExample(t *testing.T) {
 	want.Backend = "dir"
 	want.Dir.Path = "/srv/orthanc-bucket"
 	want.Encryption.MasterKey = KeyFile{ID: new(int64(1)), Path: "/etc/orthanc-bucketfs/master-1.key"}
+	want.S3.Bucket = "hospital-images"
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("%s is not the defaults and the required keys:\ngot  %+v\nwant %+v", file, cfg, want)
 	}
@@ -146,7 +172,7 @@ func TestExample(t *testing.T) {
 // fieldPaths returns the paths of all keys of t. The elements of an array need
 // not be in an example.
 func fieldPaths(path string, t reflect.Type) []string {
-	if t.Kind() != reflect.Struct {
+	if t.Kind() != reflect.Struct || isText(t) {
 		return []string{path}
 	}
 	var paths []string
@@ -160,7 +186,7 @@ func fieldPaths(path string, t reflect.Type) []string {
 
 func TestFieldPathsFindsAll(t *testing.T) {
 	paths := fieldPaths("", reflect.TypeFor[Config]())
-	for _, path := range []string{"mountpoint", "dir.path", "encryption.master_key.id", "encryption.previous_master_keys", "log.format"} {
+	for _, path := range []string{"mountpoint", "dir.path", "s3.secret_key", "s3.tags", "encryption.master_key.id", "encryption.previous_master_keys", "log.format"} {
 		if !slices.Contains(paths, path) {
 			t.Errorf("%s is missing in %v", path, paths)
 		}
@@ -210,7 +236,13 @@ func TestRefusedConfigurations(t *testing.T) {
 		{"no UTF-8", "owner = 'a'\nbackend = '\xff'", []string{"2 "}},
 
 		{"unknown key", required + "color = 1", []string{"6 encryption.color"}},
-		{"unknown table", required + "[s3]\nbucket = 'x'", []string{"6 s3"}},
+		{"unknown table", required + "[s4]\nbucket = 'x'", []string{"6 s4"}},
+		{"unknown key of a cloud", required + "[s3]\nbuckets = 'x'", []string{"7 s3.buckets"}},
+		{"number for secret", required + "[s3]\nsecret_key = 1", []string{"7 s3.secret_key"}},
+		{"table for secret", required + "[s3]\nsecret_key = {value='x'}", []string{"7 s3.secret_key"}},
+		{"string for int", required + "[s3]\nmax_retries = '3'", []string{"7 s3.max_retries"}},
+		{"number in tags", required + "[s3]\ntags = { a = 'b',\n c = 1 }", []string{"8 s3.tags.c"}},
+		{"tags no table", required + "[s3]\ntags = 'a=b'", []string{"7 s3.tags"}},
 		{"unknown key in inline table", "encryption.master_key = {\n id = 1,\n path = '/k', ID = 2 }", []string{"3 encryption.master_key.ID"}},
 		{"unknown key in an array", "[encryption]\nprevious_master_keys = [\n{id=1,path='/k'},\n{id=2,file='/l'}]", []string{"4 encryption.previous_master_keys[1].file"}},
 		{"unknown key in an array of tables", "[[encryption.previous_master_keys]]\nid = 1\n[[encryption.previous_master_keys]]\nid = 2\nfile = '/l'",
@@ -233,7 +265,9 @@ func TestRefusedConfigurations(t *testing.T) {
 		{"types and keys at once", "x = 1\nowner = 1", []string{"1 x", "2 owner"}},
 		{"number beyond 64 bits", "[encryption]\nmax_concurrent_input_mib = 9223372036854775808", []string{"2 "}},
 
-		{"cloud backends", strings.Replace(required, "dir", "s3", 1), []string{"1 backend"}},
+		{"clouds to come", strings.Replace(required, "dir", "azure", 1), []string{"1 backend"}},
+		{"s3 without a bucket", "backend = 's3'\nencryption.enable = false\n[s3]", []string{"3 s3.bucket"}},
+		{"relative path of s3", required + "[s3]\nsecret_key_file = 'x'\nca_certificates = 'y'", []string{"7 s3.secret_key_file", "8 s3.ca_certificates"}},
 		{"other backend", strings.Replace(required, "dir", "ftp", 1), []string{"1 backend"}},
 		{"flat layout", "layout = 'flat'\n" + required, []string{"1 layout"}},
 		{"other layout", "layout = ''\n" + required, []string{"1 layout"}},

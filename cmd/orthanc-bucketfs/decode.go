@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding"
 	"errors"
 	"fmt"
 	"reflect"
@@ -48,7 +49,13 @@ func (f *faults) checkShape(path string, value any, t reflect.Type) {
 	}
 	switch v := value.(type) {
 	case map[string]any:
-		if t.Kind() == reflect.Struct {
+		switch {
+		case t.Kind() == reflect.Map:
+			for key, element := range v {
+				f.checkShape(joinKey(path, key), element, t.Elem())
+			}
+			return
+		case t.Kind() == reflect.Struct && !isText(t):
 			f.checkTable(path, v, t)
 			return
 		}
@@ -66,12 +73,25 @@ func (f *faults) checkShape(path string, value any, t reflect.Type) {
 			}
 			return
 		}
+	case string:
+		if t.Kind() == reflect.String || isText(t) {
+			return
+		}
+	case int64:
+		if t.Kind() == reflect.Int64 || t.Kind() == reflect.Int {
+			return
+		}
 	default:
 		if reflect.TypeOf(v) == t {
 			return
 		}
 	}
 	f.add(path, wanted(t), "is %s", describe(value))
+}
+
+// isText reports that values of type t are written as strings, as secrets are.
+func isText(t reflect.Type) bool {
+	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
 func (f *faults) checkTable(path string, table map[string]any, t reflect.Type) {
@@ -112,12 +132,15 @@ func describe(value any) string {
 
 // wanted tells how to write a value of type t.
 func wanted(t reflect.Type) string {
+	if isText(t) {
+		return "write a string, in quotes"
+	}
 	switch t.Kind() {
 	case reflect.String:
 		return "write a string, in quotes"
 	case reflect.Bool:
 		return "write true or false, without quotes"
-	case reflect.Int64:
+	case reflect.Int64, reflect.Int:
 		return "write a whole number, without quotes"
 	case reflect.Slice:
 		return "write an array, in [ ]"

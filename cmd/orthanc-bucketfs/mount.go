@@ -40,7 +40,7 @@ func mount(ctx context.Context, c *call) error {
 	log := newLogger(c.stderr, cfg.Log)
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	s, err := openStack(cfg, log)
+	s, err := openStack(ctx, cfg, log)
 	if err != nil {
 		return err
 	}

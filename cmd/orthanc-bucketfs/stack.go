@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"time"
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/backends/dir"
+	"orthanc-bucketfs/backends/s3"
 	"orthanc-bucketfs/fs/attachment"
 	"orthanc-bucketfs/fs/budget"
 )
@@ -21,18 +23,18 @@ type stack struct {
 	closer io.Closer
 }
 
-// openStack wires configuration, keys, bucket and budget together. Wrong keys
-// are *configError.
-func openStack(cfg Config, log *slog.Logger) (*stack, error) {
+// openStack wires configuration, keys, bucket and budget together. What is
+// wrong with keys or the settings of a cloud is *configError.
+func openStack(ctx context.Context, cfg Config, log *slog.Logger) (*stack, error) {
 	codec, err := openCodec(cfg)
 	if err != nil {
 		return nil, err
 	}
-	bucket, err := dir.Open(cfg.Dir.Path)
+	bucket, closer, err := openBucket(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	s := &stack{bucket: backends.WithPrefix(bucket, cfg.RootPath), closer: bucket}
+	s := &stack{bucket: backends.WithPrefix(bucket, cfg.RootPath), closer: closer}
 	s.store = attachment.NewStore(attachment.Options{
 		Bucket: s.bucket,
 		Codec:  codec,
@@ -41,6 +43,19 @@ func openStack(cfg Config, log *slog.Logger) (*stack, error) {
 		Timing: attachment.DefaultTiming(),
 	})
 	return s, nil
+}
+
+// openBucket is the one place that knows the backends by name.
+func openBucket(ctx context.Context, cfg Config) (backends.Bucket, io.Closer, error) {
+	if cfg.Backend == "s3" {
+		bucket, err := s3.Open(ctx, cfg.S3)
+		if err != nil {
+			return nil, nil, cfg.fault("s3", err, "")
+		}
+		return bucket, io.NopCloser(nil), nil
+	}
+	bucket, err := dir.Open(cfg.Dir.Path)
+	return bucket, bucket, err
 }
 
 func openCodec(cfg Config) (attachment.Codec, error) {

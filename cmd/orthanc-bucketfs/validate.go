@@ -35,12 +35,17 @@ func (c *Config) Validate(lookupEnv func(string) (string, bool)) error {
 func (f *faults) checkChoices(c *Config) {
 	switch c.Backend {
 	case "dir":
+	case "s3":
+		if c.S3.Bucket == "" {
+			f.add("s3.bucket", "name the bucket", "is not set")
+		}
 	case "":
-		f.add("backend", `write backend = "dir"`, "is not set and has no default")
-	case "s3", "azure", "gcs":
-		f.add("backend", `write "dir", or install a build that has it`, "%q is not in this build, which has only \"dir\"", c.Backend)
+		f.add("backend", `write backend = "s3" or backend = "dir"`, "is not set and has no default")
+	case "azure", "gcs":
+		f.add("backend", `write "s3" or "dir", or install a build that has it`,
+			`%q is not in this build, which has "s3" and "dir"`, c.Backend)
 	default:
-		f.add("backend", `write "dir"`, "%q is no backend", c.Backend)
+		f.add("backend", `write "s3" or "dir"`, "%q is no backend", c.Backend)
 	}
 	switch c.Layout {
 	case "legacy":
@@ -121,6 +126,11 @@ func (f *faults) checkPaths(c *Config, lookupEnv func(string) (string, bool)) {
 	f.keepApart(bucket, mountpoint, "the daemon would wait for itself")
 	f.keepApart(local, mountpoint, "the daemon would wait for itself")
 	f.keepApart(local, bucket, "local files and objects would be taken for each other")
+	for key, path := range map[string]*string{"s3.secret_key_file": &c.S3.SecretKeyFile, "s3.ca_certificates": &c.S3.CACertificates} {
+		if *path != "" {
+			f.keepOut(f.expandPath(key, path, lookupEnv), mountpoint, "it would be out of reach once the bucket is mounted")
+		}
+	}
 	for _, k := range c.Encryption.keyFiles() {
 		if k.Path == "" {
 			continue

@@ -40,7 +40,7 @@ func (s *Store) Probe(ctx context.Context) error {
 		return err
 	}
 	if _, err := s.bucket.Stat(ctx, key); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("a deleted object is not reported as missing: %w", orUnexpected(err))
+		return fmt.Errorf("a deleted object is not reported as missing (S3 does that only with the permission ListBucket): %w", orUnexpected(err))
 	}
 	return nil
 }

@@ -15,12 +15,14 @@ import (
 type Site struct {
 	Binary string // orthanc-bucketfs
 	Dir    string
+
+	bucket string // the directory that holds the objects
 }
 
 // NewSite makes the directories, a key and a configuration that seals. The
 // budget bounds the file content in the daemon's memory, in MiB.
 func NewSite(ctx context.Context, binary, dir string, budgetMiB int) (*Site, error) {
-	s := &Site{Binary: binary, Dir: dir}
+	s := &Site{Binary: binary, Dir: dir, bucket: filepath.Join(dir, "bucket")}
 	for _, d := range []string{s.Mountpoint(), s.Bucket().Dir, s.local()} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, err
@@ -29,20 +31,32 @@ func NewSite(ctx context.Context, binary, dir string, budgetMiB int) (*Site, err
 	if out, err := exec.CommandContext(ctx, binary, "keygen", s.Key()).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("orthanc-bucketfs keygen: %w:\n%s", err, out)
 	}
+	return s, s.configure(budgetMiB, "dir", fmt.Sprintf("path = %q", s.bucket))
+}
+
+// UseS3 makes the bucket one of a store that speaks S3. settings are the lines
+// of its section of the configuration; the store keeps each object as a file
+// below dir, under the object's key.
+func (s *Site) UseS3(budgetMiB int, settings, dir string) error {
+	s.bucket = dir
+	return s.configure(budgetMiB, "s3", settings)
+}
+
+func (s *Site) configure(budgetMiB int, backend, settings string) error {
 	config := fmt.Sprintf(`mountpoint = %q
-backend    = "dir"
+backend    = %q
 owner      = ""
 local_dir  = %q
 
-[dir]
-path = %q
+[%s]
+%s
 
 [encryption]
 enable = true
 master_key = { id = 1, path = %q }
 max_concurrent_input_mib = %d
-`, s.Mountpoint(), s.local(), s.Bucket().Dir, s.Key(), budgetMiB)
-	return s, os.WriteFile(s.config(), []byte(config), 0o600)
+`, s.Mountpoint(), backend, s.local(), backend, settings, s.Key(), budgetMiB)
+	return os.WriteFile(s.config(), []byte(config), 0o600)
 }
 
 // Mountpoint is where Orthanc gets its directories.
@@ -52,7 +66,7 @@ func (s *Site) Mountpoint() string { return filepath.Join(s.Dir, "mount") }
 func (s *Site) Key() string { return filepath.Join(s.Dir, "master-1.key") }
 
 // Bucket is the directory of sealed objects.
-func (s *Site) Bucket() Bucket { return Bucket{Dir: filepath.Join(s.Dir, "bucket")} }
+func (s *Site) Bucket() Bucket { return Bucket{Dir: s.bucket} }
 
 func (s *Site) local() string  { return filepath.Join(s.Dir, "local") }
 func (s *Site) config() string { return filepath.Join(s.Dir, "config.toml") }
