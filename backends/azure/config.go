@@ -1,0 +1,135 @@
+package azure
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+
+	"orthanc-bucketfs/backends"
+)
+
+// Config says where a container is and how to reach it. Exactly one of
+// ConnectionString, ConnectionStringFile and AccountURL is set. Start from
+// DefaultConfig.
+type Config struct {
+	ConnectionString     backends.Secret `toml:"connection_string"`
+	ConnectionStringFile string          `toml:"connection_string_file"` // holds it, and nothing else but white space around it
+	AccountURL           string          `toml:"account_url"`            // "https://ACCOUNT.blob.core.windows.net", with Azure's default credentials
+	Container            string          `toml:"container"`
+	CreateContainer      bool            `toml:"create_container"` // make it when it is missing
+
+	AccessTier string `toml:"access_tier"` // "Hot", "Cool", "Cold"; empty for the account's default
+
+	ConnectionTimeout int `toml:"connection_timeout"` // seconds to connect, and again for TLS
+	RequestTimeout    int `toml:"request_timeout"`    // seconds without a byte in either direction
+	MaxConnections    int `toml:"max_connections"`    // at one time
+	MaxRetries        int `toml:"max_retries"`        // of one request; 0 for none
+}
+
+// DefaultConfig returns a configuration that lacks only the account and the
+// container.
+func DefaultConfig() Config {
+	return Config{
+		ConnectionTimeout: 10,
+		RequestTimeout:    30,
+		MaxConnections:    100,
+		MaxRetries:        3,
+	}
+}
+
+func (c Config) check() error {
+	if err := c.checkAccount(); err != nil {
+		return err
+	}
+	if !validContainer(c.Container) {
+		return fmt.Errorf("container %q cannot be the name of a container: give 3 to 63 lower-case letters, digits and single hyphens", c.Container)
+	}
+	if err := c.checkTier(); err != nil {
+		return err
+	}
+	for _, n := range []struct {
+		name       string
+		value, min int
+	}{
+		{"connection_timeout", c.ConnectionTimeout, 1},
+		{"request_timeout", c.RequestTimeout, 1},
+		{"max_connections", c.MaxConnections, 1},
+		{"max_retries", c.MaxRetries, 0},
+	} {
+		if n.value < n.min {
+			return fmt.Errorf("%s is %d: give at least %d", n.name, n.value, n.min)
+		}
+	}
+	return nil
+}
+
+func (c Config) checkAccount() error {
+	given := 0
+	for _, is := range []bool{!c.ConnectionString.IsZero(), c.ConnectionStringFile != "", c.AccountURL != ""} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 {
+		return errors.New("the account is not clear: give exactly one of connection_string, connection_string_file and account_url")
+	}
+	if c.AccountURL == "" {
+		return nil
+	}
+	u, err := url.Parse(c.AccountURL)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return errors.New(`account_url is not the address of an account: give "https://ACCOUNT.blob.core.windows.net"`)
+	}
+	if u.RawQuery != "" || u.User != nil || u.Fragment != "" {
+		return errors.New("account_url holds more than an address: give a shared access signature in connection_string, or in connection_string_file")
+	}
+	return nil
+}
+
+// checkTier refuses tiers that a new object cannot be read from at once.
+func (c Config) checkTier() error {
+	switch blob.AccessTier(c.AccessTier) {
+	case "", blob.AccessTierHot, blob.AccessTierCool, blob.AccessTierCold, blob.AccessTierPremium:
+		return nil
+	case blob.AccessTierArchive:
+		return errors.New(`access_tier "Archive" is of no use: objects there cannot be read; give "Hot", "Cool" or "Cold"`)
+	}
+	return fmt.Errorf(`access_tier %q is unknown: give "Hot", "Cool" or "Cold", or leave it out`, c.AccessTier)
+}
+
+// validContainer follows "Naming and Referencing Containers, Blobs, and
+// Metadata" in the documentation of the REST API.
+func validContainer(name string) bool {
+	if len(name) < 3 || len(name) > 63 || strings.Contains(name, "--") {
+		return false
+	}
+	if strings.HasPrefix(name, "-") || strings.HasSuffix(name, "-") {
+		return false
+	}
+	for _, c := range []byte(name) {
+		if c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// connectionString returns the connection string from wherever it is.
+func (c Config) connectionString() (backends.Secret, error) {
+	if c.ConnectionStringFile == "" {
+		return c.ConnectionString, nil
+	}
+	text, err := os.ReadFile(c.ConnectionStringFile)
+	if err != nil {
+		return backends.Secret{}, fmt.Errorf("connection_string_file cannot be read: %w", err)
+	}
+	s := backends.NewSecret(strings.TrimSpace(string(text)))
+	if s.IsZero() {
+		return s, fmt.Errorf("connection_string_file %s is empty: put a connection string there", c.ConnectionStringFile)
+	}
+	return s, nil
+}
