@@ -17,7 +17,7 @@ type options struct {
 	sync, compress bool
 	budgetMiB      int    // 64 if zero
 	binary         string // the one with the race detector if empty
-	s3             bool   // the bucket is on an S3 server, instead of a directory
+	store          store  // a directory if nil
 }
 
 // pacs is an Orthanc whose storage and index are on a mount.
@@ -45,8 +45,8 @@ func newPACS(t *testing.T, opts options) *pacs {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if opts.s3 {
-		useS3(t, site, opts.budgetMiB)
+	if opts.store != nil {
+		opts.store(t, site, opts.budgetMiB)
 	}
 	p := &pacs{T: t, ctx: ctx, options: opts, site: site}
 	t.Cleanup(p.close)

@@ -10,22 +10,25 @@ import (
 	"orthanc-bucketfs/cmd/internal/lab"
 )
 
+// store puts the bucket of a site on a server that it starts.
+type store func(t *testing.T, site *lab.Site, budgetMiB int)
+
 // TestS3 is a day in the life of an Orthanc whose images are on an S3 server.
 func TestS3(t *testing.T) {
-	day(newPACS(t, options{sync: true, s3: true}))
+	day(newPACS(t, options{sync: true, store: onS3}))
 }
 
 // TestS3KillDuringBurst is TestKillDuringBurst with an S3 server.
 func TestS3KillDuringBurst(t *testing.T) {
-	p := newPACS(t, options{sync: true, s3: true})
+	p := newPACS(t, options{sync: true, store: onS3})
 	all := p.killInBurst(func(b *burst) error { return b.awaitAcks(p.ctx, 1) })
 	p.mount()
 	p.replaceOrthanc()
 	p.checkAftermath(all)
 }
 
-// useS3 starts a Versity S3 Gateway for the site. It keeps objects as files.
-func useS3(t *testing.T, site *lab.Site, budgetMiB int) {
+// onS3 starts a Versity S3 Gateway for the site. It keeps objects as files.
+func onS3(t *testing.T, site *lab.Site, budgetMiB int) {
 	t.Helper()
 	const module = "github.com/versity/versitygw"
 	const access, secret, bucket = "test-access", "test-secret", "images"
@@ -42,7 +45,7 @@ func useS3(t *testing.T, site *lab.Site, budgetMiB int) {
 	})
 	settings := fmt.Sprintf("bucket = %q\nendpoint = %q\naccess_key = %q\nsecret_key = %q\npath_style = true",
 		bucket, "http://"+address, access, secret)
-	if err := site.UseS3(budgetMiB, settings, filepath.Join(root, bucket)); err != nil {
+	if err := site.Use(budgetMiB, "s3", settings, filepath.Join(root, bucket)); err != nil {
 		t.Fatal(err)
 	}
 }

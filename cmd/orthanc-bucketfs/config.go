@@ -5,23 +5,27 @@ import (
 	"io/fs"
 	"os"
 
+	"orthanc-bucketfs/backends/azure"
+	"orthanc-bucketfs/backends/gcs"
 	"orthanc-bucketfs/backends/s3"
 )
 
 // Config is the configuration, with the names it has in the file. It comes from
 // loadConfig and has passed Validate.
 type Config struct {
-	Mountpoint string     `toml:"mountpoint"`
-	Backend    string     `toml:"backend"`
-	RootPath   string     `toml:"root_path"`
-	Layout     string     `toml:"layout"`
-	Owner      string     `toml:"owner"`
-	LocalDir   string     `toml:"local_dir"`
-	ReadOnly   bool       `toml:"read_only"`
-	Dir        DirBackend `toml:"dir"`
-	S3         s3.Config  `toml:"s3"`
-	Encryption Encryption `toml:"encryption"`
-	Log        Log        `toml:"log"`
+	Mountpoint string       `toml:"mountpoint"`
+	Backend    string       `toml:"backend"`
+	RootPath   string       `toml:"root_path"`
+	Layout     string       `toml:"layout"`
+	Owner      string       `toml:"owner"`
+	LocalDir   string       `toml:"local_dir"`
+	ReadOnly   bool         `toml:"read_only"`
+	Dir        DirBackend   `toml:"dir"`
+	S3         s3.Config    `toml:"s3"`
+	Azure      azure.Config `toml:"azure"`
+	GCS        gcs.Config   `toml:"gcs"`
+	Encryption Encryption   `toml:"encryption"`
+	Log        Log          `toml:"log"`
 
 	origin
 }
@@ -58,6 +62,8 @@ func defaultConfig() Config {
 		Layout:     "legacy",
 		Owner:      "orthanc:orthanc",
 		S3:         s3.DefaultConfig(),
+		Azure:      azure.DefaultConfig(),
+		GCS:        gcs.DefaultConfig(),
 		Encryption: Encryption{
 			Enable:                true,
 			PreviousMasterKeys:    []KeyFile{},

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/azure"
+	"orthanc-bucketfs/backends/gcs"
 	"orthanc-bucketfs/backends/s3"
 )
 
@@ -101,6 +103,26 @@ connection_timeout = 1
 request_timeout = 2
 max_connections = 3
 max_retries = 4
+[azure]
+connection_string = "hidden"
+connection_string_file = "/etc/keys/azure"
+account_url = "https://a.blob.core.windows.net"
+container = "images"
+create_container = true
+access_tier = "Cool"
+connection_timeout = 1
+request_timeout = 2
+max_connections = 3
+max_retries = 4
+[gcs]
+bucket = "images"
+service_account_file = "/etc/keys/gcs.json"
+endpoint = "http://127.0.0.1:1"
+storage_class = "NEARLINE"
+connection_timeout = 1
+request_timeout = 2
+max_connections = 3
+max_retries = 4
 [encryption]
 enable = true
 master_key = { id = 4294967295, path = "/etc/keys/new.key" }
@@ -124,6 +146,15 @@ format = "json"
 			AccessKey: "AK", SecretKey: backends.NewSecret("hidden"), SecretKeyFile: "/etc/keys/s3",
 			PathStyle: true, CACertificates: "/etc/ssl/own.pem", StorageClass: "STANDARD_IA",
 			Tags: map[string]string{"department": "ct"}, ServerSideEncryption: "aws:kms", KMSKeyID: "arn",
+			ConnectionTimeout: 1, RequestTimeout: 2, MaxConnections: 3, MaxRetries: 4,
+		},
+		Azure: azure.Config{
+			ConnectionString: backends.NewSecret("hidden"), ConnectionStringFile: "/etc/keys/azure",
+			AccountURL: "https://a.blob.core.windows.net", Container: "images", CreateContainer: true, AccessTier: "Cool",
+			ConnectionTimeout: 1, RequestTimeout: 2, MaxConnections: 3, MaxRetries: 4,
+		},
+		GCS: gcs.Config{
+			Bucket: "images", ServiceAccountFile: "/etc/keys/gcs.json", Endpoint: "http://127.0.0.1:1", StorageClass: "NEARLINE",
 			ConnectionTimeout: 1, RequestTimeout: 2, MaxConnections: 3, MaxRetries: 4,
 		},
 		Encryption: Encryption{
@@ -163,7 +194,7 @@ func TestExample(t *testing.T) {
 	want.Backend = "dir"
 	want.Dir.Path = "/srv/orthanc-bucket"
 	want.Encryption.MasterKey = KeyFile{ID: new(int64(1)), Path: "/etc/orthanc-bucketfs/master-1.key"}
-	want.S3.Bucket = "hospital-images"
+	want.S3.Bucket, want.GCS.Bucket, want.Azure.Container = "hospital-images", "hospital-images", "hospital-images"
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("%s is not the defaults and the required keys:\ngot  %+v\nwant %+v", file, cfg, want)
 	}
@@ -265,7 +296,10 @@ func TestRefusedConfigurations(t *testing.T) {
 		{"types and keys at once", "x = 1\nowner = 1", []string{"1 x", "2 owner"}},
 		{"number beyond 64 bits", "[encryption]\nmax_concurrent_input_mib = 9223372036854775808", []string{"2 "}},
 
-		{"clouds to come", strings.Replace(required, "dir", "azure", 1), []string{"1 backend"}},
+		{"azure without a container", "backend = 'azure'\nencryption.enable = false\n[azure]", []string{"3 azure.container"}},
+		{"gcs without a bucket", "backend = 'gcs'\nencryption.enable = false\n[gcs]", []string{"3 gcs.bucket"}},
+		{"relative paths of clouds", required + "[azure]\nconnection_string_file = 'x'\n[gcs]\nservice_account_file = 'y'",
+			[]string{"7 azure.connection_string_file", "9 gcs.service_account_file"}},
 		{"s3 without a bucket", "backend = 's3'\nencryption.enable = false\n[s3]", []string{"3 s3.bucket"}},
 		{"relative path of s3", required + "[s3]\nsecret_key_file = 'x'\nca_certificates = 'y'", []string{"7 s3.secret_key_file", "8 s3.ca_certificates"}},
 		{"other backend", strings.Replace(required, "dir", "ftp", 1), []string{"1 backend"}},

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"time"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/azure"
 	"orthanc-bucketfs/backends/dir"
+	"orthanc-bucketfs/backends/gcs"
 	"orthanc-bucketfs/backends/s3"
 	"orthanc-bucketfs/fs/attachment"
 	"orthanc-bucketfs/fs/budget"
@@ -47,15 +50,29 @@ func openStack(ctx context.Context, cfg Config, log *slog.Logger) (*stack, error
 
 // openBucket is the one place that knows the backends by name.
 func openBucket(ctx context.Context, cfg Config) (backends.Bucket, io.Closer, error) {
-	if cfg.Backend == "s3" {
+	switch cfg.Backend {
+	case "s3":
 		bucket, err := s3.Open(ctx, cfg.S3)
-		if err != nil {
-			return nil, nil, cfg.fault("s3", err, "")
-		}
-		return bucket, io.NopCloser(nil), nil
+		return bucket, io.NopCloser(nil), cfg.settingsFault("s3", err)
+	case "azure":
+		bucket, err := azure.Open(ctx, cfg.Azure)
+		return bucket, bucket, cfg.settingsFault("azure", err)
+	case "gcs":
+		bucket, err := gcs.Open(ctx, cfg.GCS)
+		return bucket, bucket, cfg.settingsFault("gcs", err)
+	default:
+		bucket, err := dir.Open(cfg.Dir.Path)
+		return bucket, bucket, err
 	}
-	bucket, err := dir.Open(cfg.Dir.Path)
-	return bucket, bucket, err
+}
+
+// settingsFault makes err a fault of a section, unless it is the store's.
+func (c Config) settingsFault(section string, err error) error {
+	var store *backends.Error
+	if err == nil || errors.As(err, &store) {
+		return err
+	}
+	return c.fault(section, err, "")
 }
 
 func openCodec(cfg Config) (attachment.Codec, error) {

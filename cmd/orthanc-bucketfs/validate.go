@@ -36,16 +36,15 @@ func (f *faults) checkChoices(c *Config) {
 	switch c.Backend {
 	case "dir":
 	case "s3":
-		if c.S3.Bucket == "" {
-			f.add("s3.bucket", "name the bucket", "is not set")
-		}
+		f.require("s3.bucket", c.S3.Bucket)
+	case "azure":
+		f.require("azure.container", c.Azure.Container)
+	case "gcs":
+		f.require("gcs.bucket", c.GCS.Bucket)
 	case "":
-		f.add("backend", `write backend = "s3" or backend = "dir"`, "is not set and has no default")
-	case "azure", "gcs":
-		f.add("backend", `write "s3" or "dir", or install a build that has it`,
-			`%q is not in this build, which has "s3" and "dir"`, c.Backend)
+		f.add("backend", `write "s3", "azure", "gcs" or "dir"`, "is not set and has no default")
 	default:
-		f.add("backend", `write "s3" or "dir"`, "%q is no backend", c.Backend)
+		f.add("backend", `write "s3", "azure", "gcs" or "dir"`, "%q is no backend", c.Backend)
 	}
 	switch c.Layout {
 	case "legacy":
@@ -59,6 +58,13 @@ func (f *faults) checkChoices(c *Config) {
 	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		f.add("log.format", `write "text" or "json"`, "%q is no format", c.Log.Format)
+	}
+}
+
+// require reports the name of a bucket that is not set.
+func (f *faults) require(key, name string) {
+	if name == "" {
+		f.add(key, "name the one to use", "is not set")
 	}
 }
 
@@ -126,7 +132,12 @@ func (f *faults) checkPaths(c *Config, lookupEnv func(string) (string, bool)) {
 	f.keepApart(bucket, mountpoint, "the daemon would wait for itself")
 	f.keepApart(local, mountpoint, "the daemon would wait for itself")
 	f.keepApart(local, bucket, "local files and objects would be taken for each other")
-	for key, path := range map[string]*string{"s3.secret_key_file": &c.S3.SecretKeyFile, "s3.ca_certificates": &c.S3.CACertificates} {
+	for key, path := range map[string]*string{
+		"s3.secret_key_file":           &c.S3.SecretKeyFile,
+		"s3.ca_certificates":           &c.S3.CACertificates,
+		"azure.connection_string_file": &c.Azure.ConnectionStringFile,
+		"gcs.service_account_file":     &c.GCS.ServiceAccountFile,
+	} {
 		if *path != "" {
 			f.keepOut(f.expandPath(key, path, lookupEnv), mountpoint, "it would be out of reach once the bucket is mounted")
 		}

@@ -34,12 +34,12 @@ func NewSite(ctx context.Context, binary, dir string, budgetMiB int) (*Site, err
 	return s, s.configure(budgetMiB, "dir", fmt.Sprintf("path = %q", s.bucket))
 }
 
-// UseS3 makes the bucket one of a store that speaks S3. settings are the lines
-// of its section of the configuration; the store keeps each object as a file
-// below dir, under the object's key.
-func (s *Site) UseS3(budgetMiB int, settings, dir string) error {
+// Use makes the bucket one of another backend; settings are the lines of its
+// section of the configuration. If the store keeps each object as a file, under
+// the object's key, dir is where.
+func (s *Site) Use(budgetMiB int, backend, settings, dir string) error {
 	s.bucket = dir
-	return s.configure(budgetMiB, "s3", settings)
+	return s.configure(budgetMiB, backend, settings)
 }
 
 func (s *Site) configure(budgetMiB int, backend, settings string) error {
