@@ -7,13 +7,14 @@
 //	        into; 1 of these more if the object ends before the offset or its
 //	        version is refused; 1 GET more for every time the connection broke
 //	        in mid-body
-//	Create  1 POST up to 16 MiB; above that 1 POST, and 1 PUT or POST for every
-//	        16 MiB begun
+//	Create  1 POST up to 16 MiB; above that 1 POST, and 1 more for every 16 MiB
+//	        begun (and an empty one if the last is full)
 //	Delete  1 DELETE
 //	List    1 GET for a page of at most 1000 entries
 //
 // Retries come on top: at most Config.MaxRetries a call, with jitter. What Read
-// takes to go on after a break counts as a retry.
+// takes to go on after a break counts as a retry. Below that, net/http sends a
+// GET once more if a connection that it had kept turns out to be closed.
 //
 // # Missing objects
 //

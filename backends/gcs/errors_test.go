@@ -65,6 +65,7 @@ func TestAnswers(t *testing.T) {
 		{"unavailable", "stat read create delete list", []http.HandlerFunc{status(503, "")}, none},
 		{"internal error", "stat read create delete list", []http.HandlerFunc{status(500, "<html>oops</html>")}, none},
 		{"reset", "stat read create delete list", []http.HandlerFunc{reset}, none},
+		{"end of the connection", "stat read create delete list", []http.HandlerFunc{hangUp}, none},
 		{"redirect", "stat read create delete list", []http.HandlerFunc{redirect}, none},
 		{"garbage", "stat create list", []http.HandlerFunc{status(200, "<html>hello</html>")}, none},
 	} {
@@ -97,11 +98,16 @@ func TestDeleteOfMissing(t *testing.T) {
 // it, and again after it was reported missing.
 func TestProven(t *testing.T) {
 	gone, page := status(404, noSuchObject), status(200, emptyPage)
-	f := newFake(t, gone, page, gone, problem(404, "notFound", "The specified bucket does not exist."), gone, page)
+	noBucket := problem(404, "notFound", "The specified bucket does not exist.")
+	f := newFake(t, gone, page, gone, noBucket, gone, page, noBucket, object(7, 4), gone)
 	b := f.open(0)
 	b.proven.Store(false)
-	for i, want := range []error{fs.ErrNotExist, fs.ErrNotExist, ErrNoBucket, fs.ErrNotExist} {
-		wantMeaning(t, "stat "+string(rune('0'+i)), stat(t.Context(), b, "x")(), want)
+	for i, want := range []error{
+		fs.ErrNotExist, fs.ErrNotExist, ErrNoBucket, fs.ErrNotExist, ErrNoBucket, nil, fs.ErrNotExist,
+	} {
+		if err := stat(t.Context(), b, "x")(); !errors.Is(err, want) {
+			t.Errorf("stat %d: got error %v, want %v", i, err, want)
+		}
 	}
 	f.used()
 }
@@ -168,14 +174,27 @@ func TestCancelled(t *testing.T) {
 func TestCancelledInBackoff(t *testing.T) {
 	for op := range ops(nil) {
 		ctx, cancel := context.WithCancel(t.Context())
-		f := newFake(t, func(w http.ResponseWriter, r *http.Request) {
-			status(503, "")(w, r)
-			cancel()
-		})
-		if err := ops(f.open(1))[op](ctx); !errors.Is(err, context.Canceled) {
+		f := newFake(t, status(503, ""))
+		b := f.open(1)
+		b.client.Transport = follower{answered{b.base, cancel}}
+		if err := b.connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := ops(b)[op](ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: got error %v", op, err)
 		}
 	}
+}
+
+// answered calls then when there is an answer.
+type answered struct {
+	next http.RoundTripper
+	then func()
+}
+
+func (a answered) RoundTrip(req *http.Request) (*http.Response, error) {
+	defer a.then()
+	return a.next.RoundTrip(req)
 }
 
 // TestSilence: no byte comes for request_timeout, and no deadline is set.
@@ -187,7 +206,7 @@ func TestSilence(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	}
-	f := newFake(t, half)
+	f := newFake(t, half, hang)
 	cfg := testConfig(f.url)
 	cfg.RequestTimeout = 1
 	b := open(t, cfg)
@@ -196,6 +215,7 @@ func TestSilence(t *testing.T) {
 	if n != 5 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %d bytes, error %v", n, err)
 	}
+	wantMeaning(t, "stat", stat(t.Context(), b, "x")(), nil)
 	f.used()
 }
 

@@ -144,6 +144,16 @@ func reset(w http.ResponseWriter, r *http.Request) {
 	conn.Close()
 }
 
+// hangUp closes the connection without an answer, in the ordinary way.
+func hangUp(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	conn.Close()
+}
+
 // hang answers when the client has gone.
 func hang(_ http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
@@ -176,6 +186,10 @@ func wantMeaning(t *testing.T, what string, err, want error) {
 		if errors.Is(err, sentinel) != (sentinel == want) {
 			t.Errorf("%s: got error %v, want %v", what, err, want)
 		}
+	}
+	// io.EOF would be the end of the object.
+	if errors.Is(err, io.EOF) {
+		t.Errorf("%s: error %v is io.EOF", what, err)
 	}
 	var e *backends.Error
 	if err != nil && !errors.As(err, &e) {

@@ -107,7 +107,9 @@ func openTLS(t *testing.T, service, token http.HandlerFunc) (b *Bucket, secret s
 	mux := http.NewServeMux()
 	mux.HandleFunc("/token", token)
 	mux.HandleFunc("/", service)
-	s := httptest.NewTLSServer(mux)
+	s := httptest.NewUnstartedServer(mux)
+	s.EnableHTTP2 = true
+	s.StartTLS()
 	t.Cleanup(s.Close)
 	cfg := testConfig(s.URL)
 	cfg.ServiceAccountFile, secret = account(t, s.URL)

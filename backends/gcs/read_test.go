@@ -134,12 +134,16 @@ func TestReadCorrupt(t *testing.T) {
 		w.WriteHeader(http.StatusPartialContent)
 		_, _ = w.Write([]byte(digits[5:]))
 	}
-	for name, step := range map[string]http.HandlerFunc{
-		"wrong checksum": corrupt, "decompressed": packed, "another range": elsewhere,
+	for _, c := range []struct {
+		name string
+		step http.HandlerFunc
+		size int
+	}{
+		{"wrong checksum", corrupt, 11}, {"decompressed", packed, 11}, {"another range", elsewhere, 5},
 	} {
-		f := newFake(t, step)
-		_, _, err := f.open(0).Read(t.Context(), "x", "", make([]byte, 11), 0)
-		wantMeaning(t, name, err, nil)
+		f := newFake(t, c.step)
+		_, _, err := f.open(0).Read(t.Context(), "x", "", make([]byte, c.size), 0)
+		wantMeaning(t, c.name, err, nil)
 		f.used()
 	}
 }

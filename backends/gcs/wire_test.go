@@ -51,6 +51,8 @@ func TestRequests(t *testing.T) {
 		{"store of 16 MiB", create(ctx, b, "a/y", make([]byte, 16<<20)), nil, []string{"POST multipart"}},
 		{"store of more", create(ctx, b, "a/z", make([]byte, 40<<20)), nil,
 			[]string{"POST resumable", "POST session", "POST session", "POST session"}},
+		{"store of 32 MiB", create(ctx, b, "a/w", make([]byte, 32<<20)), nil,
+			[]string{"POST resumable", "POST session", "POST session", "POST session"}},
 		{"store of more over an object", create(ctx, b, "a/z", make([]byte, 17<<20)), fs.ErrExist,
 			[]string{"POST resumable", "POST session", "POST session"}},
 	} {
