@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -152,33 +151,6 @@ func TestOpenThatCannotCreateTheContainer(t *testing.T) {
 		t.Errorf("Open: %v, error %v", b, err)
 	}
 	wantNoSecret(t, "Open", err)
-}
-
-// deadlines notes the deadlines set on a connection on which nothing happens.
-type deadlines struct {
-	net.Conn
-	set []time.Time
-}
-
-func (d *deadlines) SetDeadline(at time.Time) error { d.set = append(d.set, at); return nil }
-func (d *deadlines) Read([]byte) (int, error)       { return 0, nil }
-func (d *deadlines) Write([]byte) (int, error)      { return 0, nil }
-
-func TestEveryByteExtendsTheConnection(t *testing.T) {
-	d := &deadlines{}
-	c := &idleConn{d, time.Hour}
-	before := time.Now()
-	_, _ = c.Read(nil)
-	_, _ = c.Write(nil)
-	after := time.Now()
-	if len(d.set) != 2 {
-		t.Fatalf("deadlines %v", d.set)
-	}
-	for _, at := range d.set {
-		if at.Before(before.Add(time.Hour)) || at.After(after.Add(time.Hour)) {
-			t.Errorf("deadline is %v from now", at.Sub(before))
-		}
-	}
 }
 
 func TestTransport(t *testing.T) {

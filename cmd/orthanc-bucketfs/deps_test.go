@@ -18,7 +18,7 @@ func directions() map[string][]string {
 	return map[string][]string{
 		"cmd":      {"cmd/internal/...", "fs", "fs/...", "crypto", "backends", "backends/..."},
 		"fs":       {"fs", "fs/...", "crypto", "backends"},
-		"backends": {"backends"},
+		"backends": {"backends", "backends/internal/..."},
 		"crypto":   {"crypto", "crypto/..."},
 	}
 }
@@ -72,6 +72,8 @@ func TestAllowed(t *testing.T) {
 		{"backends", "backends/backendtest", false, true},
 		{"backends/backendtest", "backends", true, true},
 		{"backends/s3", "backends/backendtest/server", false, true},
+		{"backends/s3", "backends/internal/httpconn", true, true},
+		{"fs/attachment", "backends/internal/httpconn", false, false},
 		{"cmd/e2e", "backends/backendtest/server", false, true},
 		{"crypto", "backends", false, false},
 		{"crypto", "backends/backendtest", false, false},
