@@ -47,11 +47,11 @@ func examine(ctx context.Context, file string, lookupEnv func(string) (string, b
 	if err != nil {
 		return findings
 	}
-	sealing := describeCrypto(cfg)
-	findings = append(findings, sealing)
-	if sealing.err != nil {
-		return findings
+	_, keys, err := openCodec(cfg)
+	if err != nil {
+		return append(findings, finding{"encryption", "", err})
 	}
+	findings = append(findings, finding{"encryption", describeKeys(keys), nil})
 	s, err := openStack(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return append(findings, finding{"bucket", "", err})

@@ -97,9 +97,8 @@ func startMount(cfg Config, s *stack, log *slog.Logger) (*fs.Mount, error) {
 }
 
 func logReady(cfg Config, s *stack, log *slog.Logger) {
-	sealing := describeCrypto(cfg)
 	log.Info("ready", "mountpoint", cfg.Mountpoint, "bucket", s.bucket.String(), "root_path", cfg.RootPath,
-		"encryption", sealing.detail, "budget_mib", cfg.Encryption.MaxConcurrentInputMiB,
+		"encryption", describeKeys(s.keys), "budget_mib", cfg.Encryption.MaxConcurrentInputMiB,
 		"read_only", cfg.ReadOnly, "version", version)
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"orthanc-bucketfs/crypto"
 	"orthanc-bucketfs/fs"
 )
 
@@ -82,20 +83,16 @@ func checkLocalDir(cfg Config) finding {
 	return finding{"local_dir", cfg.LocalDir, err}
 }
 
-// describeCrypto says what seals new files.
-func describeCrypto(cfg Config) finding {
-	if !cfg.Encryption.Enable {
-		return finding{"encryption", "OFF: files are stored as plaintext", nil}
-	}
-	ring, err := cfg.keyRing()
-	if err != nil {
-		return finding{"encryption", "", err}
+// describeKeys says what seals new files.
+func describeKeys(ring *crypto.KeyRing) string {
+	if ring == nil {
+		return "OFF: files are stored as plaintext"
 	}
 	var keys []string
 	for _, k := range ring.Keys() {
 		keys = append(keys, fmt.Sprintf("key %d (fingerprint %s)", k.ID(), k.Fingerprint()))
 	}
-	return finding{"encryption", "seals with " + strings.Join(keys, "; opens also "), nil}
+	return "seals with " + strings.Join(keys, "; opens also ")
 }
 
 // failures joins the errors of all findings, each under its item's name.

@@ -12,6 +12,7 @@ import (
 	"orthanc-bucketfs/backends/dir"
 	"orthanc-bucketfs/backends/gcs"
 	"orthanc-bucketfs/backends/s3"
+	"orthanc-bucketfs/crypto"
 	"orthanc-bucketfs/fs/attachment"
 	"orthanc-bucketfs/fs/budget"
 )
@@ -23,13 +24,14 @@ const budgetPatience = time.Minute
 type stack struct {
 	store  *attachment.Store
 	bucket backends.Bucket
+	keys   *crypto.KeyRing // nil without encryption
 	closer io.Closer
 }
 
 // openStack wires configuration, keys, bucket and budget together. What is
 // wrong with keys or the settings of a cloud is *configError.
 func openStack(ctx context.Context, cfg Config, log *slog.Logger) (*stack, error) {
-	codec, err := openCodec(cfg)
+	codec, keys, err := openCodec(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +39,7 @@ func openStack(ctx context.Context, cfg Config, log *slog.Logger) (*stack, error
 	if err != nil {
 		return nil, err
 	}
-	s := &stack{bucket: backends.WithPrefix(bucket, cfg.RootPath), closer: closer}
+	s := &stack{bucket: backends.WithPrefix(bucket, cfg.RootPath), keys: keys, closer: closer}
 	s.store = attachment.NewStore(attachment.Options{
 		Bucket: s.bucket,
 		Codec:  codec,
@@ -75,15 +77,15 @@ func (c Config) settingsFault(section string, err error) error {
 	return c.fault(section, err, "")
 }
 
-func openCodec(cfg Config) (attachment.Codec, error) {
+func openCodec(cfg Config) (attachment.Codec, *crypto.KeyRing, error) {
 	if !cfg.Encryption.Enable {
-		return attachment.Plain(), nil
+		return attachment.Plain(), nil, nil
 	}
 	ring, err := cfg.keyRing()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return attachment.Sealed(ring), nil
+	return attachment.Sealed(ring), ring, nil
 }
 
 // close waits for what is under way and gives everything back.
