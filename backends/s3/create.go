@@ -57,9 +57,12 @@ func (b *Bucket) put(ctx context.Context, key string, body []byte) (backends.Obj
 }
 
 // retryConflicts makes the SDK send a request again that was in conflict with
-// another one. The store knows the answer as soon as the other has ended.
+// another one. The store knows the answer as soon as the other has ended. The
+// last code is that of Versity S3 Gateway for a directory that a delete of the
+// last object in it removed in the midst of the PUT.
 func retryConflicts(o *s3.Options) {
-	o.Retryer = retry.AddWithErrorCodes(o.Retryer, "ConditionalRequestConflict", "OperationAborted")
+	o.Retryer = retry.AddWithErrorCodes(o.Retryer,
+		"ConditionalRequestConflict", "OperationAborted", "ExistingObjectIsDirectory")
 }
 
 // reader keeps bytes.Reader's WriteTo from the HTTP client. With it a whole

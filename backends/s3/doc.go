@@ -55,11 +55,14 @@
 // # Stores tried
 //
 // Versity S3 Gateway 1.8.0, POSIX backend: keeps all promises, conditional PUT
-// and completion among them, with two differences. A key and a key below it
-// ("a", "a/b") exclude each other. And it refuses a taken key before it has
+// and completion among them, with three differences. A key and a key below it
+// ("a", "a/b") exclude each other. It refuses a taken key before it has
 // read the body, then closes the connection: of bodies between some 100 KiB
 // and 2 MiB, which go out without Expect: 100-continue, a few in a hundred meet
-// a reset instead of 412, whose outcome is unknown until it is settled.
+// a reset instead of 412, whose outcome is unknown until it is settled. And it
+// makes the directories of a key one by one, while a delete of the last object
+// below removes them: a PUT that loses this race is answered with 409
+// ExistingObjectIsDirectory, and sent again.
 //
 // # Times and versions
 //

@@ -134,6 +134,7 @@ func TestRetries(t *testing.T) {
 		{"create", 500, "InternalError", 2},
 		{"create", 409, "ConditionalRequestConflict", 2},
 		{"create", 409, "OperationAborted", 2},
+		{"create", 409, "ExistingObjectIsDirectory", 2},
 		{"delete", 502, "", 2},
 		{"list", 504, "", 2},
 		{"create", 412, "PreconditionFailed", 1},
