@@ -1,12 +1,10 @@
 package azure
 
 import (
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -16,35 +14,11 @@ import (
 	"orthanc-bucketfs/backends/backendtest/server"
 )
 
-// The account and key that every Azurite has, from its documentation.
-const (
-	account = "devstoreaccount1"
-	key64   = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-)
-
-// azurite runs the server for one test and returns its address.
-func azurite(t testing.TB) string {
-	t.Helper()
-	bin := server.NPM(t, "azurite@3.37.0")
-	port := server.FreePort(t)
-	data := t.TempDir()
-	server.Start(t, server.Command{
-		Name: "azurite",
-		Argv: []string{
-			filepath.Join(bin, "azurite-blob"), "--blobHost", "127.0.0.1", "--blobPort", fmt.Sprint(port),
-			"--location", data, "--silent", "--disableTelemetry", "--skipApiVersionCheck",
-		},
-		Dir:     data,
-		Address: fmt.Sprintf("127.0.0.1:%d", port),
-	})
-	return fmt.Sprintf("http://127.0.0.1:%d", port)
-}
-
-// at returns the configuration of a container there, made when it is missing.
-func at(address string) Config {
+// at returns the configuration of a container at the server, made when it is
+// missing, on the way through address.
+func at(s server.AzureServer, address string) Config {
 	cfg := DefaultConfig()
-	cfg.ConnectionString = backends.NewSecret(fmt.Sprintf(
-		"DefaultEndpointsProtocol=http;AccountName=%s;AccountKey=%s;BlobEndpoint=%s/%s;", account, key64, address, account))
+	cfg.ConnectionString = backends.NewSecret(s.ConnectionString(address))
 	cfg.CreateContainer = true
 	return cfg
 }
@@ -65,7 +39,7 @@ func openAt(t testing.TB, cfg Config, sz sizes) *Bucket {
 // TestAzurite makes one server do for all tests that need a real one. Each has
 // a container of its own.
 func TestAzurite(t *testing.T) {
-	address := azurite(t)
+	s := server.Azurite(t)
 	for _, test := range []struct {
 		name string
 		run  func(t *testing.T, w *wire, cfg Config)
@@ -81,8 +55,8 @@ func TestAzurite(t *testing.T) {
 		{"blocks-of-failed-uploads", blocksOfFailedUploads},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWire(t, address)
-			cfg := at(w.URL)
+			w := newWire(t, s.URL)
+			cfg := at(s, w.URL)
 			cfg.Container = test.name
 			test.run(t, w, cfg)
 		})

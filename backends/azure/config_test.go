@@ -15,6 +15,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/backendtest/server"
 )
 
 func TestConfigTOML(t *testing.T) {
@@ -44,7 +45,7 @@ max_retries = 4
 	}
 }
 
-const exampleString = "DefaultEndpointsProtocol=https;AccountName=acct;AccountKey=" + key64 + ";EndpointSuffix=core.windows.net"
+const exampleString = "DefaultEndpointsProtocol=https;AccountName=acct;AccountKey=" + server.AzuriteKey + ";EndpointSuffix=core.windows.net"
 
 func TestOpenRefuses(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "empty")
@@ -91,7 +92,7 @@ func TestOpenRefuses(t *testing.T) {
 		if err == nil || b != nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("Open: error %v does not tell of %s", err, c.want)
 		}
-		if err != nil && (strings.Contains(err.Error(), "Secret") || strings.Contains(err.Error(), key64[:10])) {
+		if err != nil && (strings.Contains(err.Error(), "Secret") || strings.Contains(err.Error(), server.AzuriteKey[:10])) {
 			t.Errorf("Open: error shows a secret: %v", err)
 		}
 	}
@@ -114,6 +115,8 @@ func TestOpenNamesTheBucket(t *testing.T) {
 	}
 	base := DefaultConfig()
 	base.Container = "images"
+	pathStyle := base
+	pathStyle.ConnectionString = backends.NewSecret("AccountName=acct;AccountKey=" + server.AzuriteKey + ";BlobEndpoint=http://127.0.0.1:1/acct")
 	for _, c := range []struct {
 		cfg  Config
 		want string
@@ -121,12 +124,8 @@ func TestOpenNamesTheBucket(t *testing.T) {
 		{fromFile(base, file), "azure container images at https://acct.blob.core.windows.net"},
 		{fromURL(base, "https://acct.blob.core.windows.net"), "azure container images at https://acct.blob.core.windows.net"},
 		{fromURL(base, "https://acct.blob.core.windows.net/"), "azure container images at https://acct.blob.core.windows.net"},
-		{at("http://127.0.0.1:1"), "azure container  at http://127.0.0.1:1/devstoreaccount1"},
+		{pathStyle, "azure container images at http://127.0.0.1:1/acct"},
 	} {
-		if c.cfg.Container == "" {
-			c.cfg.Container, c.cfg.CreateContainer = "images", false
-			c.want = strings.Replace(c.want, "container  at", "container images at", 1)
-		}
 		b := openAt(t, c.cfg, defaultSizes())
 		if b.String() != c.want {
 			t.Errorf("got %q, want %q", b, c.want)

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"orthanc-bucketfs/backends/backendtest/server"
 )
 
 // front stands before the emulator, notes every request, and answers as the
@@ -34,7 +36,7 @@ type front struct {
 
 func newFront(t *testing.T) *front {
 	t.Helper()
-	f := &front{emulator: startEmulator(t)}
+	f := &front{emulator: server.FakeGCS(t).URL}
 	target, err := url.Parse(f.emulator)
 	if err != nil {
 		t.Fatal(err)

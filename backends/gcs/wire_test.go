@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/backendtest/server"
 )
 
 // TestRequests counts what goes over the wire to a real server.
@@ -88,7 +89,7 @@ func list(ctx context.Context, b *Bucket, prefix string) func() error {
 // TestMissingBucket asks the real server without the front: its 404 says
 // nothing, so the bucket is listed.
 func TestMissingBucket(t *testing.T) {
-	cfg := testConfig(startEmulator(t))
+	cfg := testConfig(server.FakeGCS(t).URL)
 	there := open(t, cfg)
 	cfg.Bucket = "nowhere"
 	gone := open(t, cfg)
@@ -130,7 +131,7 @@ func TestNames(t *testing.T) {
 // TestStorageClass also proves that the checksum is compared: the emulator
 // does for an upload of one piece.
 func TestStorageClass(t *testing.T) {
-	cfg := testConfig(startEmulator(t))
+	cfg := testConfig(server.FakeGCS(t).URL)
 	cfg.StorageClass = "NEARLINE"
 	b := open(t, cfg)
 	if _, err := b.Create(t.Context(), "x", []byte("body")); err != nil {
