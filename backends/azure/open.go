@@ -15,6 +15,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/internal/httpconn"
 )
 
 const (
@@ -35,17 +38,18 @@ func defaultSizes() sizes {
 }
 
 // Open returns the bucket in a container. It makes no request, except to make
-// the container if cfg says so; ctx is for that.
-func Open(ctx context.Context, cfg Config) (*Bucket, error) {
-	return open(ctx, cfg, defaultSizes())
+// the container if cfg says so; ctx is for that. The observers are told of
+// every request.
+func Open(ctx context.Context, cfg Config, observe ...backends.Observer) (*Bucket, error) {
+	return open(ctx, cfg, defaultSizes(), observe...)
 }
 
-func open(ctx context.Context, cfg Config, sz sizes) (*Bucket, error) {
+func open(ctx context.Context, cfg Config, sz sizes, observe ...backends.Observer) (*Bucket, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}
 	transport := newTransport(cfg)
-	client, err := newClient(cfg, sz, transport)
+	client, err := newClient(cfg, sz, httpconn.Observe(transport, observe...))
 	if err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}

@@ -16,6 +16,9 @@ import (
 	"github.com/googleapis/gax-go/v2"
 	"google.golang.org/api/option"
 	raw "google.golang.org/api/storage/v1"
+
+	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/internal/httpconn"
 )
 
 const (
@@ -40,8 +43,9 @@ type Bucket struct {
 }
 
 // Open returns the bucket that cfg names. It sends nothing to the service; to
-// find credentials it may ask the machine's metadata server.
-func Open(ctx context.Context, cfg Config) (*Bucket, error) {
+// find credentials it may ask the machine's metadata server. The observers are
+// told of every request.
+func Open(ctx context.Context, cfg Config, observe ...backends.Observer) (*Bucket, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
@@ -60,7 +64,7 @@ func Open(ctx context.Context, cfg Config) (*Bucket, error) {
 		largestSingle: largestSingle,
 		uploadPiece:   uploadPiece,
 	}
-	if b.client, err = newClient(cfg, endpoint, b.base); err != nil {
+	if b.client, err = newClient(cfg, endpoint, httpconn.Observe(b.base, observe...)); err != nil {
 		return nil, err
 	}
 	if err := b.connect(ctx); err != nil {

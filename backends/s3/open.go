@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"orthanc-bucketfs/backends"
 )
 
 const (
@@ -21,8 +23,9 @@ const (
 	defaultRegion = "us-east-1" // what stores take that know no regions
 )
 
-// Open returns the bucket that cfg names. It sends nothing.
-func Open(ctx context.Context, cfg Config) (*Bucket, error) {
+// Open returns the bucket that cfg names. It sends nothing. The observers are
+// told of every request.
+func Open(ctx context.Context, cfg Config, observe ...backends.Observer) (*Bucket, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
@@ -30,7 +33,7 @@ func Open(ctx context.Context, cfg Config) (*Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	httpClient, err := newHTTPClient(cfg)
+	httpClient, err := newHTTPClient(cfg, observe)
 	if err != nil {
 		return nil, err
 	}

@@ -11,12 +11,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
+	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/backends/internal/httpconn"
 )
 
 // newHTTPClient returns the client for requests to the store. It speaks
 // HTTP/1.1 alone: several transfers get several connections.
-func newHTTPClient(cfg Config) (aws.HTTPClient, error) {
+func newHTTPClient(cfg Config, observe []backends.Observer) (aws.HTTPClient, error) {
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
 	if cfg.CACertificates != "" {
 		pool, err := readCertificates(cfg.CACertificates)
@@ -44,8 +45,23 @@ func newHTTPClient(cfg Config) (aws.HTTPClient, error) {
 		tr.ReadBufferSize = httpconn.Buffer
 		tr.WriteBufferSize = httpconn.Buffer
 	})
-	return client.Freeze(), nil
+	return observed(client.Freeze(), observe), nil
 }
+
+// observed returns client with the observers told of its requests.
+func observed(client aws.HTTPClient, observe []backends.Observer) aws.HTTPClient {
+	return doer{httpconn.Observe(sender{client}, observe...)}
+}
+
+// doer makes a client of a transport, and sender a transport of a client.
+type (
+	doer   struct{ http.RoundTripper }
+	sender struct{ aws.HTTPClient }
+)
+
+func (d doer) Do(req *http.Request) (*http.Response, error) { return d.RoundTrip(req) }
+
+func (s sender) RoundTrip(req *http.Request) (*http.Response, error) { return s.Do(req) }
 
 func readCertificates(path string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(path)
