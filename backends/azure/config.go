@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/internal/secretfile"
 )
 
 // Config says where a container is and how to reach it. Exactly one of
@@ -17,28 +17,20 @@ import (
 // DefaultConfig.
 type Config struct {
 	ConnectionString     backends.Secret `toml:"connection_string"`
-	ConnectionStringFile string          `toml:"connection_string_file"` // holds it, and nothing else but white space around it
+	ConnectionStringFile string          `toml:"connection_string_file"` // holds it, and nothing else but white space around it; nobody else may read it
 	AccountURL           string          `toml:"account_url"`            // "https://ACCOUNT.blob.core.windows.net", with Azure's default credentials
 	Container            string          `toml:"container"`
 	CreateContainer      bool            `toml:"create_container"` // make it when it is missing
 
 	AccessTier string `toml:"access_tier"` // "Hot", "Cool", "Cold"; empty for the account's default
 
-	ConnectionTimeout int `toml:"connection_timeout"` // seconds to connect, and again for TLS
-	RequestTimeout    int `toml:"request_timeout"`    // seconds without a byte in either direction
-	MaxConnections    int `toml:"max_connections"`    // at one time
-	MaxRetries        int `toml:"max_retries"`        // of one request; 0 for none
+	backends.Limits
 }
 
 // DefaultConfig returns a configuration that lacks only the account and the
 // container.
 func DefaultConfig() Config {
-	return Config{
-		ConnectionTimeout: 10,
-		RequestTimeout:    30,
-		MaxConnections:    100,
-		MaxRetries:        3,
-	}
+	return Config{Limits: backends.DefaultLimits()}
 }
 
 func (c Config) check() error {
@@ -51,20 +43,7 @@ func (c Config) check() error {
 	if err := c.checkTier(); err != nil {
 		return err
 	}
-	for _, n := range []struct {
-		name       string
-		value, min int
-	}{
-		{"connection_timeout", c.ConnectionTimeout, 1},
-		{"request_timeout", c.RequestTimeout, 1},
-		{"max_connections", c.MaxConnections, 1},
-		{"max_retries", c.MaxRetries, 0},
-	} {
-		if n.value < n.min {
-			return fmt.Errorf("%s is %d: give at least %d", n.name, n.value, n.min)
-		}
-	}
-	return nil
+	return backends.CheckLimits(c.Limits)
 }
 
 func (c Config) checkAccount() error {
@@ -123,9 +102,9 @@ func (c Config) connectionString() (backends.Secret, error) {
 	if c.ConnectionStringFile == "" {
 		return c.ConnectionString, nil
 	}
-	text, err := os.ReadFile(c.ConnectionStringFile)
+	text, err := secretfile.Read(c.ConnectionStringFile)
 	if err != nil {
-		return backends.Secret{}, fmt.Errorf("connection_string_file cannot be read: %w", err)
+		return backends.Secret{}, fmt.Errorf("connection_string_file %s: %w", c.ConnectionStringFile, err)
 	}
 	s := backends.NewSecret(strings.TrimSpace(string(text)))
 	if s.IsZero() {

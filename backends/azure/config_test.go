@@ -32,7 +32,7 @@ request_timeout = 2
 max_connections = 3
 max_retries = 4
 `, &cfg)
-	want := Config{backends.NewSecret("secret"), "/etc/cs", "https://a.blob.core.windows.net", "images", true, "Cool", 1, 2, 3, 4}
+	want := Config{backends.NewSecret("secret"), "/etc/cs", "https://a.blob.core.windows.net", "images", true, "Cool", backends.Limits{ConnectionTimeout: 1, RequestTimeout: 2, MaxConnections: 3, MaxRetries: 4}}
 	if err != nil || len(md.Undecoded()) > 0 || cfg.ConnectionString.Reveal() != "secret" {
 		t.Fatalf("error %v, unknown keys %v", err, md.Undecoded())
 	}
@@ -50,6 +50,10 @@ const exampleString = "DefaultEndpointsProtocol=https;AccountName=acct;AccountKe
 func TestOpenRefuses(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "empty")
 	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open := filepath.Join(t.TempDir(), "open")
+	if err := os.WriteFile(open, []byte(exampleString), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -79,6 +83,7 @@ func TestOpenRefuses(t *testing.T) {
 		}, "connection string"},
 		{func(c *Config) { *c = fromFile(*c, "/nonexistent") }, "/nonexistent"},
 		{func(c *Config) { *c = fromFile(*c, empty) }, "is empty"},
+		{func(c *Config) { *c = fromFile(*c, open) }, open + ": mode 0644"},
 		{func(c *Config) { *c = fromURL(*c, "https://a.blob.core.windows.net/?sig=TopSecret") }, "account_url"},
 		{func(c *Config) { *c = fromURL(*c, "https://u:TopSecret@a.blob.core.windows.net/") }, "account_url"},
 		{func(c *Config) { *c = fromURL(*c, "http://a.blob.core.windows.net") }, "account_url"},

@@ -9,11 +9,7 @@ import (
 
 // newTransport returns the transport for requests to the service.
 func newTransport(cfg Config) *http.Transport {
-	transport := httpconn.NewTransport(httpconn.Limits{
-		Connect:     time.Duration(cfg.ConnectionTimeout) * time.Second,
-		Idle:        time.Duration(cfg.RequestTimeout) * time.Second,
-		Connections: cfg.MaxConnections,
-	})
+	transport := httpconn.NewTransport(httpconn.For(cfg.Limits))
 	transport.ExpectContinueTimeout = time.Second // the SDK asks first when the service is busy
 	return transport
 }

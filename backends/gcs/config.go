@@ -4,14 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+
+	"orthanc-bucketfs/backends"
 )
 
 // Config says which bucket to use, and how.
 type Config struct {
 	Bucket string `toml:"bucket"`
 
-	// ServiceAccountFile is the JSON key of a service account. If it is empty
-	// the credentials come from where Google's libraries look for them
+	// ServiceAccountFile is the JSON key of a service account, in a file that
+	// nobody else may read. If it is empty the credentials come from where Google's libraries look for them
 	// (GOOGLE_APPLICATION_CREDENTIALS, gcloud, the machine's own account).
 	ServiceAccountFile string `toml:"service_account_file"`
 
@@ -21,20 +23,12 @@ type Config struct {
 
 	StorageClass string `toml:"storage_class"` // of new objects; empty for the bucket's own
 
-	ConnectionTimeout int `toml:"connection_timeout"` // seconds to connect, and again for TLS
-	RequestTimeout    int `toml:"request_timeout"`    // seconds without a byte in either direction
-	MaxConnections    int `toml:"max_connections"`    // at one time
-	MaxRetries        int `toml:"max_retries"`        // of one call; 0 for none
+	backends.Limits
 }
 
 // DefaultConfig returns a configuration that lacks the bucket alone.
 func DefaultConfig() Config {
-	return Config{
-		ConnectionTimeout: 10,
-		RequestTimeout:    30,
-		MaxConnections:    100,
-		MaxRetries:        3,
-	}
+	return Config{Limits: backends.DefaultLimits()}
 }
 
 // check refuses what no bucket can be opened with.
@@ -42,18 +36,8 @@ func (c Config) check() error {
 	if c.Bucket == "" {
 		return errors.New("gcs: bucket is missing: give the name of the bucket")
 	}
-	for _, limit := range []struct {
-		name     string
-		got, min int
-	}{
-		{"connection_timeout", c.ConnectionTimeout, 1},
-		{"request_timeout", c.RequestTimeout, 1},
-		{"max_connections", c.MaxConnections, 1},
-		{"max_retries", c.MaxRetries, 0},
-	} {
-		if limit.got < limit.min {
-			return fmt.Errorf("gcs: %s is %d: it must be at least %d", limit.name, limit.got, limit.min)
-		}
+	if err := backends.CheckLimits(c.Limits); err != nil {
+		return fmt.Errorf("gcs: %w", err)
 	}
 	return nil
 }

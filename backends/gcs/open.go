@@ -19,6 +19,7 @@ import (
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/backends/internal/httpconn"
+	"orthanc-bucketfs/backends/internal/secretfile"
 )
 
 const (
@@ -130,7 +131,11 @@ func findCredentials(cfg Config, base http.RoundTripper) (*auth.Credentials, err
 		}
 		return creds, nil
 	}
-	creds, err := credentials.NewCredentialsFromFile(credentials.ServiceAccount, cfg.ServiceAccountFile, options)
+	key, err := secretfile.Read(cfg.ServiceAccountFile)
+	if err != nil {
+		return nil, fmt.Errorf("gcs: service_account_file %s: %w", cfg.ServiceAccountFile, err)
+	}
+	creds, err := credentials.NewCredentialsFromJSON(credentials.ServiceAccount, key, options)
 	if err != nil {
 		return nil, fmt.Errorf("gcs: service_account_file %s is no key of a service account: %w", cfg.ServiceAccountFile, err)
 	}

@@ -23,18 +23,27 @@ import (
 
 func TestOpenRefuses(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing.json")
+	empty := filepath.Join(t.TempDir(), "empty.json")
+	if err := os.WriteFile(empty, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	exposed, _ := account(t, "https://127.0.0.1:1")
+	if err := os.Chmod(exposed, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for want, change := range map[string]func(*Config){
-		"bucket":               func(c *Config) { c.Bucket = "" },
-		"connection_timeout":   func(c *Config) { c.ConnectionTimeout = 0 },
-		"request_timeout":      func(c *Config) { c.RequestTimeout = -1 },
-		"max_connections":      func(c *Config) { c.MaxConnections = 0 },
-		"max_retries":          func(c *Config) { c.MaxRetries = -1 },
-		"no URL":               func(c *Config) { c.Endpoint = "storage.example.com:p4ss" },
-		"scheme, host":         func(c *Config) { c.Endpoint = "https://user:p4ss@storage.example.com" },
-		"port: remove":         func(c *Config) { c.Endpoint = "https://storage.example.com/p4ss" },
-		"needs an https":       func(c *Config) { c.ServiceAccountFile = missing },
-		missing:                func(c *Config) { c.ServiceAccountFile, c.Endpoint = missing, "" },
-		"service_account_file": func(c *Config) { c.ServiceAccountFile, c.Endpoint = "open_test.go", "" },
+		"bucket":             func(c *Config) { c.Bucket = "" },
+		"connection_timeout": func(c *Config) { c.ConnectionTimeout = 0 },
+		"request_timeout":    func(c *Config) { c.RequestTimeout = -1 },
+		"max_connections":    func(c *Config) { c.MaxConnections = 0 },
+		"max_retries":        func(c *Config) { c.MaxRetries = -1 },
+		"no URL":             func(c *Config) { c.Endpoint = "storage.example.com:p4ss" },
+		"scheme, host":       func(c *Config) { c.Endpoint = "https://user:p4ss@storage.example.com" },
+		"port: remove":       func(c *Config) { c.Endpoint = "https://storage.example.com/p4ss" },
+		"needs an https":     func(c *Config) { c.ServiceAccountFile = missing },
+		missing:              func(c *Config) { c.ServiceAccountFile, c.Endpoint = missing, "" },
+		"no key of a":        func(c *Config) { c.ServiceAccountFile, c.Endpoint = empty, "" },
+		"mode 0644":          func(c *Config) { c.ServiceAccountFile, c.Endpoint = exposed, "" },
 	} {
 		cfg := testConfig("http://127.0.0.1:1")
 		change(&cfg)

@@ -1,15 +1,13 @@
 package s3
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
-	"os"
-	"syscall"
+	"strings"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/internal/secretfile"
 )
 
 // Config says which bucket to use, and how.
@@ -34,20 +32,14 @@ type Config struct {
 	ServerSideEncryption string            `toml:"server_side_encryption"` // "", "AES256" or "aws:kms"
 	KMSKeyID             string            `toml:"kms_key_id"`
 
-	ConnectionTimeout int `toml:"connection_timeout"` // seconds to connect, TLS included
-	RequestTimeout    int `toml:"request_timeout"`    // seconds without a byte in either direction
-	MaxConnections    int `toml:"max_connections"`    // at one time
-	MaxRetries        int `toml:"max_retries"`        // of one request; 0 for none
+	backends.Limits
 }
 
 // DefaultConfig returns a configuration that lacks the bucket alone.
 func DefaultConfig() Config {
 	return Config{
-		Tags:              map[string]string{},
-		ConnectionTimeout: 10,
-		RequestTimeout:    30,
-		MaxConnections:    100,
-		MaxRetries:        3,
+		Tags:   map[string]string{},
+		Limits: backends.DefaultLimits(),
 	}
 }
 
@@ -70,27 +62,10 @@ func (c Config) check() error {
 	default:
 		return fmt.Errorf(`s3: server_side_encryption %q is unknown: use "", "AES256" or "aws:kms"`, c.ServerSideEncryption)
 	}
-	if err := c.checkLimits(); err != nil {
-		return err
+	if err := backends.CheckLimits(c.Limits); err != nil {
+		return fmt.Errorf("s3: %w", err)
 	}
 	return c.checkEndpoint()
-}
-
-func (c Config) checkLimits() error {
-	for _, limit := range []struct {
-		name     string
-		got, min int
-	}{
-		{"connection_timeout", c.ConnectionTimeout, 1},
-		{"request_timeout", c.RequestTimeout, 1},
-		{"max_connections", c.MaxConnections, 1},
-		{"max_retries", c.MaxRetries, 0},
-	} {
-		if limit.got < limit.min {
-			return fmt.Errorf("s3: %s is %d: it must be at least %d", limit.name, limit.got, limit.min)
-		}
-	}
-	return nil
 }
 
 // checkEndpoint does not repeat the endpoint: it may hold a password.
@@ -112,39 +87,13 @@ func (c Config) secretKey() (string, error) {
 	if c.SecretKeyFile == "" {
 		return c.SecretKey.Reveal(), nil
 	}
-	text, err := readPrivate(c.SecretKeyFile)
+	text, err := secretfile.Read(c.SecretKeyFile)
 	if err != nil {
 		return "", fmt.Errorf("s3: secret_key_file %s: %w", c.SecretKeyFile, err)
 	}
-	return text, nil
-}
-
-// readPrivate returns the one word in a file that nobody else may read.
-func readPrivate(path string) (string, error) {
-	const maxSize = 4096
-	// O_NONBLOCK: opening a named pipe would wait for a writer.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return "", fmt.Errorf("%w: check the path and the owner of the file", errors.Unwrap(err))
+	words := strings.Fields(string(text))
+	if len(words) != 1 {
+		return "", fmt.Errorf("s3: secret_key_file %s: it must hold the secret key and nothing else", c.SecretKeyFile)
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	if !info.Mode().IsRegular() {
-		return "", errors.New("it is no regular file: give the path of one")
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return "", fmt.Errorf("mode %04o gives permissions to group or others: take them away with chmod 600", mode)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxSize+1))
-	if err != nil {
-		return "", err
-	}
-	words := bytes.Fields(text)
-	if len(text) > maxSize || len(words) != 1 {
-		return "", errors.New("it must hold the secret key and nothing else")
-	}
-	return string(words[0]), nil
+	return words[0], nil
 }

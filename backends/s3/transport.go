@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -26,11 +25,7 @@ func newHTTPClient(cfg Config, observe []backends.Observer) (aws.HTTPClient, err
 		}
 		tlsConfig.RootCAs = pool
 	}
-	limits := httpconn.Limits{
-		Connect:     time.Duration(cfg.ConnectionTimeout) * time.Second,
-		Idle:        time.Duration(cfg.RequestTimeout) * time.Second,
-		Connections: cfg.MaxConnections,
-	}
+	limits := httpconn.For(cfg.Limits)
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) {
 		tr.DialContext = limits.DialContext()
 		tr.TLSClientConfig = tlsConfig

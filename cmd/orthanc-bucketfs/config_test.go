@@ -137,6 +137,7 @@ format = "json"
 	if err != nil {
 		t.Fatal(err)
 	}
+	limits := backends.Limits{ConnectionTimeout: 1, RequestTimeout: 2, MaxConnections: 3, MaxRetries: 4}
 	want := Config{
 		Mountpoint: "/mnt/images", Backend: "dir", RootPath: "hospital/ct", Layout: "legacy", Owner: "1000:1000",
 		LocalDir: "/var/local/orthanc", ReadOnly: true,
@@ -146,16 +147,16 @@ format = "json"
 			AccessKey: "AK", SecretKey: backends.NewSecret("hidden"), SecretKeyFile: "/etc/keys/s3",
 			PathStyle: true, CACertificates: "/etc/ssl/own.pem", StorageClass: "STANDARD_IA",
 			Tags: map[string]string{"department": "ct"}, ServerSideEncryption: "aws:kms", KMSKeyID: "arn",
-			ConnectionTimeout: 1, RequestTimeout: 2, MaxConnections: 3, MaxRetries: 4,
+			Limits: limits,
 		},
 		Azure: azure.Config{
 			ConnectionString: backends.NewSecret("hidden"), ConnectionStringFile: "/etc/keys/azure",
 			AccountURL: "https://a.blob.core.windows.net", Container: "images", CreateContainer: true, AccessTier: "Cool",
-			ConnectionTimeout: 1, RequestTimeout: 2, MaxConnections: 3, MaxRetries: 4,
+			Limits: limits,
 		},
 		GCS: gcs.Config{
 			Bucket: "images", ServiceAccountFile: "/etc/keys/gcs.json", Endpoint: "http://127.0.0.1:1", StorageClass: "NEARLINE",
-			ConnectionTimeout: 1, RequestTimeout: 2, MaxConnections: 3, MaxRetries: 4,
+			Limits: limits,
 		},
 		Encryption: Encryption{
 			Enable:                true,
@@ -207,9 +208,9 @@ func fieldPaths(path string, t reflect.Type) []string {
 		return []string{path}
 	}
 	var paths []string
-	for i := range t.NumField() {
-		if name, ok := t.Field(i).Tag.Lookup("toml"); ok {
-			paths = append(paths, fieldPaths(joinKey(path, name), t.Field(i).Type)...)
+	for _, field := range reflect.VisibleFields(t) {
+		if name, ok := field.Tag.Lookup("toml"); ok {
+			paths = append(paths, fieldPaths(joinKey(path, name), field.Type)...)
 		}
 	}
 	return paths
@@ -217,7 +218,7 @@ func fieldPaths(path string, t reflect.Type) []string {
 
 func TestFieldPathsFindsAll(t *testing.T) {
 	paths := fieldPaths("", reflect.TypeFor[Config]())
-	for _, path := range []string{"mountpoint", "dir.path", "s3.secret_key", "s3.tags", "encryption.master_key.id", "encryption.previous_master_keys", "log.format"} {
+	for _, path := range []string{"mountpoint", "dir.path", "s3.secret_key", "s3.max_retries", "s3.tags", "encryption.master_key.id", "encryption.previous_master_keys", "log.format"} {
 		if !slices.Contains(paths, path) {
 			t.Errorf("%s is missing in %v", path, paths)
 		}
@@ -229,7 +230,7 @@ func TestEveryFieldHasAKey(t *testing.T) {
 	check = func(typ reflect.Type) {
 		for i := range typ.NumField() {
 			field := typ.Field(i)
-			if field.IsExported() && field.Tag.Get("toml") == "" {
+			if field.IsExported() && !field.Anonymous && field.Tag.Get("toml") == "" {
 				t.Errorf("%s.%s has no toml tag", typ, field.Name)
 			}
 			if field.IsExported() && field.Type.Kind() == reflect.Struct {

@@ -97,9 +97,9 @@ func isText(t reflect.Type) bool {
 func (f *faults) checkTable(path string, table map[string]any, t reflect.Type) {
 	fields := make(map[string]reflect.Type)
 	var names []string
-	for i := range t.NumField() {
-		if name, ok := t.Field(i).Tag.Lookup("toml"); ok {
-			fields[name] = t.Field(i).Type
+	for _, field := range reflect.VisibleFields(t) {
+		if name, ok := field.Tag.Lookup("toml"); ok {
+			fields[name] = field.Type
 			names = append(names, name)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"orthanc-bucketfs/backends"
 )
 
 // Buffer is the size in bytes of the buffer for each direction of a connection.
@@ -20,6 +22,15 @@ type Limits struct {
 	Connect     time.Duration // to connect, and again for the TLS handshake
 	Idle        time.Duration // without a byte in either direction
 	Connections int           // at one time
+}
+
+// For returns what the configuration says of connections.
+func For(l backends.Limits) Limits {
+	return Limits{
+		Connect:     time.Duration(l.ConnectionTimeout) * time.Second,
+		Idle:        time.Duration(l.RequestTimeout) * time.Second,
+		Connections: l.MaxConnections,
+	}
 }
 
 // NewTransport returns a transport that speaks HTTP/1.1 alone: several
