@@ -17,6 +17,7 @@ require (
 	github.com/googleapis/gax-go/v2 v2.26.2
 	github.com/hanwen/go-fuse/v2 v2.12.1
 	github.com/rogpeppe/go-internal v1.16.0
+	github.com/tidwall/jsonc v0.3.3
 	golang.org/x/sys v0.49.0
 	google.golang.org/api v0.307.0
 )

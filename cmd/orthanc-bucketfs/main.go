@@ -38,6 +38,7 @@ func commands() []command {
 		keygenCommand(),
 		sealCommand(),
 		unsealCommand(),
+		convertConfigCommand(),
 		versionCommand(),
 		helpCommand(),
 	}
