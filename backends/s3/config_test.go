@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/backendtest/server"
 )
 
 func file(t *testing.T, text string, mode os.FileMode) string {
@@ -83,7 +84,7 @@ func secretFile(path string) func(*Config) {
 
 // Credentials come from the configuration, a file, or where the SDK looks.
 func TestCredentials(t *testing.T) {
-	gateway := startGateway(t)
+	s := server.Versity(t)
 	withoutSettings(t)
 	for name, change := range map[string]func(*Config){
 		"configuration": func(*Config) {},
@@ -94,13 +95,13 @@ func TestCredentials(t *testing.T) {
 			t.Setenv("AWS_SECRET_ACCESS_KEY", testSecret)
 		},
 	} {
-		cfg := testConfig(gateway)
+		cfg := configFor(s)
 		change(&cfg)
 		if _, err := open(t, cfg).List(t.Context(), backends.ListOptions{}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	cfg := testConfig(gateway)
+	cfg := configFor(s)
 	cfg.SecretKey = backends.NewSecret("wrong")
 	b := open(t, cfg)
 	for op, call := range calls {

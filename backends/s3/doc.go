@@ -64,6 +64,9 @@
 // below removes them: a PUT that loses this race is answered with 409
 // ExistingObjectIsDirectory, and sent again.
 //
+// MinIO, the commit of 2026-02-12, over HTTP and TLS: keeps all promises. Like
+// Amazon S3, and unlike the gateway, it tells no checksum for a range.
+//
 // # Times and versions
 //
 // S3 does not tell when it took an object: Create estimates Object.Modified to

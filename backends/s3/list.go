@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -22,11 +23,20 @@ func (b *Bucket) List(ctx context.Context, opts backends.ListOptions) (backends.
 	if err := ctx.Err(); err != nil {
 		return backends.Page{}, &backends.Error{Op: "list", Key: opts.Prefix, Err: err}
 	}
+	if !beginsKeys(opts.Prefix) {
+		return backends.Page{}, nil // stores refuse some of these
+	}
 	page, err := b.list(ctx, opts)
 	if err != nil {
 		return backends.Page{}, failure(ctx, "list", opts.Prefix, err)
 	}
 	return page, nil
+}
+
+// beginsKeys says whether any valid key can start with prefix.
+func beginsKeys(prefix string) bool {
+	end := strings.LastIndexByte(prefix, '/')
+	return end < 0 || backends.CheckKey("list", prefix[:end]) == nil
 }
 
 func (b *Bucket) list(ctx context.Context, opts backends.ListOptions) (backends.Page, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/backendtest/server"
 )
 
 func listing(head string, keys ...string) http.HandlerFunc {
@@ -68,7 +69,7 @@ func TestListRefusesNonsense(t *testing.T) {
 
 // Other programs make objects for directories.
 func TestListLeavesOutDirectories(t *testing.T) {
-	b := open(t, testConfig(startGateway(t)))
+	b := open(t, configFor(server.Versity(t)))
 	if _, err := b.client.PutObject(t.Context(), &s3.PutObjectInput{
 		Bucket: &b.cfg.Bucket, Key: aws.String("d/"), Body: strings.NewReader(""),
 	}); err != nil {
@@ -80,5 +81,26 @@ func TestListLeavesOutDirectories(t *testing.T) {
 	page, err := b.List(t.Context(), backends.ListOptions{})
 	if err != nil || len(page.Objects) != 1 || page.Objects[0].Key != "d/x" {
 		t.Errorf("got %+v, error %v", page.Objects, err)
+	}
+}
+
+// MinIO refuses such prefixes; no key starts with them.
+func TestListOfImpossiblePrefixes(t *testing.T) {
+	handle, requests := counted(listing(""))
+	b := fake(t, handle, nil)
+	for _, c := range []struct {
+		prefix string
+		want   int
+	}{
+		{"", 1}, {"a", 1}, {"a/", 1}, {"a/b", 1}, {".a/.b", 1},
+		{"/", 0}, {"/a", 0}, {"a//", 0}, {"a//b", 0}, {"./", 0}, {"../a", 0}, {"a/./b", 0},
+	} {
+		before := requests()
+		if _, err := b.List(t.Context(), backends.ListOptions{Prefix: c.prefix}); err != nil {
+			t.Errorf("%q: %v", c.prefix, err)
+		}
+		if n := requests() - before; n != c.want {
+			t.Errorf("%q: got %d requests, want %d", c.prefix, n, c.want)
+		}
 	}
 }

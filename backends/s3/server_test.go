@@ -1,39 +1,49 @@
 package s3
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/backends/backendtest/server"
 )
 
+// The credentials and the bucket that buckets on fakes are opened with.
 const (
 	testBucket = "images"
 	testAccess = "test-access"
 	testSecret = "test-secret-key"
 )
 
-// startGateway runs a Versity S3 Gateway over an empty directory with one
-// bucket, and returns its URL.
-func startGateway(t *testing.T) string {
+// onEach runs a test on each of the S3 servers there are.
+func onEach(t *testing.T, test func(t *testing.T, s server.S3)) {
 	t.Helper()
-	const module = "github.com/versity/versitygw"
-	root := t.TempDir()
-	if err := os.Mkdir(filepath.Join(root, testBucket), 0o700); err != nil {
-		t.Fatal(err)
+	for _, c := range []struct {
+		name  string
+		start func(testing.TB) server.S3
+	}{
+		{"versitygw", server.Versity},
+		{"minio", server.MinIO},
+	} {
+		t.Run(c.name, func(t *testing.T) { test(t, c.start(t)) })
 	}
-	binary := server.GoInstall(t, module+"@v1.8.0", module+"/cmd/versitygw")
-	address := fmt.Sprintf("127.0.0.1:%d", server.FreePort(t))
-	server.Start(t, server.Command{
-		Name:    "versitygw",
-		Argv:    []string{binary, "--quiet", "--port", address, "posix", root},
-		Env:     []string{"ROOT_ACCESS_KEY=" + testAccess, "ROOT_SECRET_KEY=" + testSecret},
-		Address: address,
-	})
-	return "http://" + address
+}
+
+// configFor returns the configuration for the bucket of a server.
+func configFor(s server.S3) Config {
+	cfg := testConfig(s.URL)
+	cfg.Bucket = s.Bucket
+	cfg.AccessKey = s.AccessKey
+	cfg.SecretKey = backends.NewSecret(s.SecretKey)
+	cfg.CACertificates = s.Authority
+	return cfg
+}
+
+// configBehind returns the configuration for the bucket of a server behind a
+// wire.
+func configBehind(w *wire, s server.S3) Config {
+	cfg := configFor(s)
+	cfg.Endpoint = w.url
+	return cfg
 }
 
 func testConfig(endpoint string) Config {
@@ -47,7 +57,7 @@ func testConfig(endpoint string) Config {
 	return cfg
 }
 
-func open(t *testing.T, cfg Config) *Bucket {
+func open(t testing.TB, cfg Config) *Bucket {
 	t.Helper()
 	b, err := Open(t.Context(), cfg)
 	if err != nil {

@@ -5,24 +5,40 @@ import (
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/backends/backendtest"
+	"orthanc-bucketfs/backends/backendtest/server"
 )
 
-// suiteConfig makes retries, as a daemon does: the gateway answers a PUT that
-// races with a delete in the same directory with a conflict.
-func suiteConfig(t *testing.T) Config {
-	cfg := testConfig(startGateway(t))
+// suiteConfig makes retries, as a daemon does: Versity S3 Gateway answers a PUT
+// that races with a delete in the same directory with a conflict.
+func suiteConfig(s server.S3) Config {
+	cfg := configFor(s)
 	cfg.MaxRetries = DefaultConfig().MaxRetries
 	return cfg
 }
 
 func TestSuite(t *testing.T) {
-	b := open(t, suiteConfig(t))
-	backendtest.Run(t, func(*testing.T) backends.Bucket { return b })
+	onEach(t, func(t *testing.T, s server.S3) {
+		b := open(t, suiteConfig(s))
+		backendtest.Run(t, func(*testing.T) backends.Bucket { return b })
+	})
 }
 
 // The suite's large objects go in parts here.
 func TestSuiteInParts(t *testing.T) {
-	b := open(t, suiteConfig(t))
-	b.partThreshold, b.partSize = 5<<20, 5<<20
+	onEach(t, func(t *testing.T, s server.S3) {
+		b := open(t, suiteConfig(s))
+		b.partThreshold, b.partSize = 5<<20, 5<<20
+		backendtest.Run(t, func(*testing.T) backends.Bucket { return b })
+	})
+}
+
+// With a certificate from an authority that ca_certificates names.
+func TestSuiteOverTLS(t *testing.T) {
+	s := server.MinIOTLS(t)
+	b := open(t, suiteConfig(s))
 	backendtest.Run(t, func(*testing.T) backends.Bucket { return b })
+	s.Authority = ""
+	if _, err := open(t, configFor(s)).List(t.Context(), backends.ListOptions{}); err == nil {
+		t.Error("the certificate of an unknown authority was trusted")
+	}
 }
