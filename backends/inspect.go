@@ -8,6 +8,7 @@ type Finding struct {
 	Detail  string // what was found to be in order
 	Warning string // what works, but should not stay as it is, and what to do; empty if nothing
 	Err     error  // why the bucket cannot be used as it is, and what to do; nil if nothing
+	Skipped string // the item whose failure kept this one from being looked at; empty if it was
 }
 
 // Inspector is a Bucket that can examine what only its provider knows of: the
