@@ -50,5 +50,8 @@
 //
 // A [KeyRing] seals with its current key. The id in the envelope alone decides
 // which key opens it; keys are never tried in turn, and an id that is not on
-// the ring is [ErrUnknownKey].
+// the ring is [ErrUnknownKey]. A key that has leaked can be given an end with
+// [MasterKey.RetiredAfter]: it then opens what was stored before, and nothing
+// that somebody forges with it later, as far as the time of storing can be
+// trusted.
 package crypto

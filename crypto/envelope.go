@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Sizes of the parts of an envelope, in bytes.
@@ -34,6 +35,9 @@ var (
 	ErrCorrupt = errors.New("A1 envelope is corrupt")
 	// ErrUnknownKey reports an envelope whose master key is not on the ring.
 	ErrUnknownKey = errors.New("unknown master key")
+	// ErrRetiredKey reports an envelope that was stored after the end of its
+	// master key.
+	ErrRetiredKey = errors.New("stored after its master key was retired")
 )
 
 // Seal turns buf into an envelope, in place, under the current key, with a data
@@ -65,13 +69,25 @@ func (r *KeyRing) Seal(file [16]byte, buf []byte) error {
 // still there for [KeyID].
 //
 // file is the UUID of the attachment. A1 does not bind it.
+//
+// The end of a key counts only for [KeyRing.OpenStored], which knows a time.
 func (r *KeyRing) Open(file [16]byte, sealed []byte) ([]byte, error) {
+	return r.OpenStored(file, sealed, time.Time{})
+}
+
+// OpenStored is [KeyRing.Open] for an envelope that was stored at the given
+// time, as the store of the object tells it. If that is after the end of the
+// key, the error wraps ErrRetiredKey.
+func (r *KeyRing) OpenStored(file [16]byte, sealed []byte, stored time.Time) ([]byte, error) {
 	h, err := parseHeader(sealed)
 	if err != nil {
 		return nil, err
 	}
 	key, err := r.find(h.keyID)
 	if err != nil {
+		return nil, err
+	}
+	if err := key.checkAge(stored); err != nil {
 		return nil, err
 	}
 	secret := key.unmask(h)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // KeyRing holds the master key that seals and those that only open. It never
@@ -16,6 +17,10 @@ type KeyRing struct {
 // keys. No two of them may have the same id, and none may be there under two
 // ids.
 func NewKeyRing(current MasterKey, previous ...MasterKey) (*KeyRing, error) {
+	if !current.notAfter.IsZero() {
+		return nil, fmt.Errorf("key ring: master key %d seals new files, so it cannot have an end: "+
+			"take the end away, or seal with another key", current.id)
+	}
 	r := new(KeyRing)
 	for _, k := range append([]MasterKey{current}, previous...) {
 		if err := r.add(k); err != nil {
@@ -48,6 +53,17 @@ func (r *KeyRing) Current() MasterKey { return r.keys[0] }
 
 // Keys returns all keys of the ring, the current one first.
 func (r *KeyRing) Keys() []MasterKey { return slices.Clone(r.keys) }
+
+// checkAge refuses what was sealed under k and stored after its end. Only
+// somebody to whom k has leaked can have made it.
+func (k MasterKey) checkAge(stored time.Time) error {
+	if k.notAfter.IsZero() || !stored.After(k.notAfter) {
+		return nil
+	}
+	return fmt.Errorf("%w: master key %d was retired at %s, and the object was stored at %s: "+
+		"it was forged, or copied, or sealed on a machine that still used that key", ErrRetiredKey, k.id,
+		k.notAfter.UTC().Format(time.RFC3339), stored.UTC().Format(time.RFC3339))
+}
 
 func (r *KeyRing) find(id uint32) (MasterKey, error) {
 	for _, k := range r.keys {

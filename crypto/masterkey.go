@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 )
 
 // MasterKey is a 256-bit key and the id it has in envelopes. Printing, logging
@@ -19,6 +20,7 @@ import (
 type MasterKey struct {
 	id          uint32
 	fingerprint string
+	notAfter    time.Time // zero for ever
 	// stream is all that A1 ever uses of the key. It is behind two pointers
 	// because fmt ignores the methods of values in unexported fields. It would
 	// print bytes from there and, for a verb that does not fit, follow one
@@ -59,6 +61,17 @@ func (k MasterKey) ID() uint32 { return k.id }
 // its id, and give nothing away about it: the first 8 bytes of the HMAC-SHA256
 // under the key of a text used for nothing else. It may be printed and logged.
 func (k MasterKey) Fingerprint() string { return k.fingerprint }
+
+// RetiredAfter returns k as a key that opens only what was stored at t or
+// earlier. A ring refuses it as its current key.
+func (k MasterKey) RetiredAfter(t time.Time) MasterKey {
+	k.notAfter = t
+	return k
+}
+
+// NotAfter returns the time after which nothing can have been stored under k;
+// zero if there is no such time.
+func (k MasterKey) NotAfter() time.Time { return k.notAfter }
 
 // String returns a placeholder.
 func (k MasterKey) String() string { return fmt.Sprintf("master key %d (redacted)", k.id) }

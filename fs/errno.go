@@ -21,6 +21,8 @@ func errno(err error) syscall.Errno {
 		return 0
 	case errors.Is(err, crypto.ErrUnknownKey):
 		return syscall.ENOKEY
+	case errors.Is(err, crypto.ErrRetiredKey):
+		return syscall.EKEYEXPIRED
 	case errors.Is(err, crypto.ErrCorrupt):
 		return syscall.EIO
 	case errors.Is(err, budget.ErrTooLarge):

@@ -31,6 +31,7 @@ func TestErrno(t *testing.T) {
 		{backends.ErrInvalidKey, syscall.EIO},
 		{crypto.ErrCorrupt, syscall.EIO},
 		{crypto.ErrUnknownKey, syscall.ENOKEY},
+		{crypto.ErrRetiredKey, syscall.EKEYEXPIRED},
 		{budget.ErrTooLarge, syscall.EFBIG},
 		{budget.ErrBusy, syscall.ENOMEM},
 		{attachment.ErrCommitted, syscall.EPERM},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"time"
 
 	"orthanc-bucketfs/backends/azure"
 	"orthanc-bucketfs/backends/gcs"
@@ -37,16 +38,22 @@ type DirBackend struct {
 
 // Encryption says how objects are sealed.
 type Encryption struct {
-	Enable                bool      `toml:"enable"`
-	MasterKey             KeyFile   `toml:"master_key"`
-	PreviousMasterKeys    []KeyFile `toml:"previous_master_keys"`
-	MaxConcurrentInputMiB int64     `toml:"max_concurrent_input_mib"`
+	Enable                bool              `toml:"enable"`
+	MasterKey             KeyFile           `toml:"master_key"`
+	PreviousMasterKeys    []PreviousKeyFile `toml:"previous_master_keys"`
+	MaxConcurrentInputMiB int64             `toml:"max_concurrent_input_mib"`
 }
 
 // KeyFile is a master key.
 type KeyFile struct {
 	ID   *int64 `toml:"id"` // 0 is a valid id, nil is none
 	Path string `toml:"path"`
+}
+
+// PreviousKeyFile is a master key that seals nothing any more.
+type PreviousKeyFile struct {
+	KeyFile
+	NotAfter time.Time `toml:"not_after"` // when the last object was stored under it; zero if that is not known
 }
 
 // Log says what is logged, and how.
@@ -66,7 +73,7 @@ func defaultConfig() Config {
 		GCS:        gcs.DefaultConfig(),
 		Encryption: Encryption{
 			Enable:                true,
-			PreviousMasterKeys:    []KeyFile{},
+			PreviousMasterKeys:    []PreviousKeyFile{},
 			MaxConcurrentInputMiB: 1024,
 		},
 		Log: Log{Level: "info", Format: "text"},

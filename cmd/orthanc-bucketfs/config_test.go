@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/backends/azure"
@@ -130,6 +131,7 @@ max_concurrent_input_mib = 5000
 [[encryption.previous_master_keys]]
 id = 0
 path = "/etc/keys/old.key"
+not_after = 2026-01-31T01:00:00+01:00
 [log]
 level = "warn"
 format = "json"
@@ -161,12 +163,13 @@ format = "json"
 		Encryption: Encryption{
 			Enable:                true,
 			MasterKey:             KeyFile{ID: new(int64(1<<32 - 1)), Path: "/etc/keys/new.key"},
-			PreviousMasterKeys:    []KeyFile{{ID: new(int64(0)), Path: "/etc/keys/old.key"}},
+			PreviousMasterKeys:    []PreviousKeyFile{{KeyFile{ID: new(int64(0)), Path: "/etc/keys/old.key"}, time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)}},
 			MaxConcurrentInputMiB: 5000,
 		},
 		Log: Log{Level: "warn", Format: "json"},
 	}
 	cfg.origin = origin{}
+	cfg.Encryption.PreviousMasterKeys[0].NotAfter = cfg.Encryption.PreviousMasterKeys[0].NotAfter.UTC()
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("got %+v, want %+v", cfg, want)
 	}
@@ -293,6 +296,10 @@ func TestRefusedConfigurations(t *testing.T) {
 		{"array of tables for table", "[[dir]]\npath = '/b'", []string{"1 dir"}},
 		{"table for array", "[encryption]\nprevious_master_keys = { id = 1, path = '/k' }", []string{"2 encryption.previous_master_keys"}},
 		{"strings for tables", "[encryption]\nprevious_master_keys = [\n'/k',\n'/l' ]", []string{"3 encryption.previous_master_keys[0]", "4 encryption.previous_master_keys[1]"}},
+		{"end of the current key", strings.Replace(required, " }", ", not_after = 2026-01-31T00:00:00Z }", 1), []string{"5 encryption.master_key.not_after"}},
+		{"end as a string", required + "previous_master_keys = [\n{id=2,path='/k',not_after='2026-01-31T00:00:00Z'}]", []string{"7 encryption.previous_master_keys[0].not_after"}},
+		{"end without an offset", required + "previous_master_keys = [\n{id=2,path='/k',not_after=2026-01-31T00:00:00}]", []string{"7 encryption.previous_master_keys[0].not_after"}},
+		{"end without a time", required + "previous_master_keys = [\n{id=2,path='/k',not_after=2026-01-31}]", []string{"7 encryption.previous_master_keys[0].not_after"}},
 		{"date", "owner = 2026-01-01", []string{"1 owner"}},
 		{"types and keys at once", "x = 1\nowner = 1", []string{"1 x", "2 owner"}},
 		{"number beyond 64 bits", "[encryption]\nmax_concurrent_input_mib = 9223372036854775808", []string{"2 "}},

@@ -77,6 +77,11 @@ func (f *faults) checkShape(path string, value any, t reflect.Type) {
 		if t.Kind() == reflect.String || isText(t) {
 			return
 		}
+	case time.Time:
+		if t == reflect.TypeFor[time.Time]() {
+			f.checkOffset(path, v)
+			return
+		}
 	case int64:
 		if t.Kind() == reflect.Int64 || t.Kind() == reflect.Int {
 			return
@@ -89,9 +94,19 @@ func (f *faults) checkShape(path string, value any, t reflect.Type) {
 	f.add(path, wanted(t), "is %s", describe(value))
 }
 
+// checkOffset refuses a time that means another instant on a machine with
+// another time zone.
+func (f *faults) checkOffset(path string, t time.Time) {
+	if zone := t.Location().String(); strings.HasSuffix(zone, "-local") { // so the decoder marks it
+		f.add(path, "write "+exampleTime+", with date, time and offset", "is a date or time without an offset from UTC")
+	}
+}
+
+const exampleTime = "2026-01-31T00:00:00Z"
+
 // isText reports that values of type t are written as strings, as secrets are.
 func isText(t reflect.Type) bool {
-	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+	return t != reflect.TypeFor[time.Time]() && reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
 func (f *faults) checkTable(path string, table map[string]any, t reflect.Type) {
@@ -134,6 +149,9 @@ func describe(value any) string {
 func wanted(t reflect.Type) string {
 	if isText(t) {
 		return "write a string, in quotes"
+	}
+	if t == reflect.TypeFor[time.Time]() {
+		return "write a date and time without quotes, as in " + exampleTime
 	}
 	switch t.Kind() {
 	case reflect.String:

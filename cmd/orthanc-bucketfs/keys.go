@@ -23,7 +23,7 @@ func (c Config) keyRing() (*crypto.KeyRing, error) {
 			f.add(file.name+".path", "", "%w", err)
 			continue
 		}
-		keys = append(keys, key)
+		keys = append(keys, key.RetiredAfter(file.notAfter))
 		// A ring for each prefix of the list tells which entry is refused.
 		if ring, err = crypto.NewKeyRing(keys[0], keys[1:]...); err != nil {
 			f.add(file.name, "", "%w", err)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"orthanc-bucketfs/crypto"
 )
@@ -27,9 +28,9 @@ func writeKeyFile(t *testing.T, fill byte, mode os.FileMode) string {
 func TestKeyRing(t *testing.T) {
 	cfg := validConfig()
 	cfg.Encryption.MasterKey = KeyFile{ID: new(int64(1<<32 - 1)), Path: writeKeyFile(t, 'a', 0o600)}
-	cfg.Encryption.PreviousMasterKeys = []KeyFile{
-		{ID: new(int64(0)), Path: writeKeyFile(t, 'b', 0o400)},
-		{ID: new(int64(7)), Path: writeKeyFile(t, 'c', 0o600)},
+	cfg.Encryption.PreviousMasterKeys = []PreviousKeyFile{
+		{KeyFile: KeyFile{ID: new(int64(0)), Path: writeKeyFile(t, 'b', 0o400)}, NotAfter: time.Unix(1e9, 0)},
+		{KeyFile: KeyFile{ID: new(int64(7)), Path: writeKeyFile(t, 'c', 0o600)}},
 	}
 	ring, err := cfg.keyRing()
 	if err != nil {
@@ -41,6 +42,11 @@ func TestKeyRing(t *testing.T) {
 	}
 	if want := []uint32{1<<32 - 1, 0, 7}; !slices.Equal(ids, want) || ring.Current().ID() != want[0] {
 		t.Errorf("keys %d, current %d; want %d, the first current", ids, ring.Current().ID(), want)
+	}
+	for i, want := range []time.Time{{}, time.Unix(1e9, 0), {}} {
+		if got := ring.Keys()[i].NotAfter(); !got.Equal(want) {
+			t.Errorf("key %d ends at %v, want %v", ids[i], got, want)
+		}
 	}
 	for i, fill := range []byte("abc") {
 		want, err := crypto.NewMasterKey(ids[i], bytes.Repeat([]byte{fill}, 32))

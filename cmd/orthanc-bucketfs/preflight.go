@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"orthanc-bucketfs/crypto"
 	"orthanc-bucketfs/fs"
@@ -90,7 +91,11 @@ func describeKeys(ring *crypto.KeyRing) string {
 	}
 	var keys []string
 	for _, k := range ring.Keys() {
-		keys = append(keys, fmt.Sprintf("key %d (fingerprint %s)", k.ID(), k.Fingerprint()))
+		text := fmt.Sprintf("key %d (fingerprint %s)", k.ID(), k.Fingerprint())
+		if end := k.NotAfter(); !end.IsZero() {
+			text += " for what was stored until " + end.Format(time.RFC3339)
+		}
+		keys = append(keys, text)
 	}
 	return "seals with " + strings.Join(keys, "; opens also ")
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"orthanc-bucketfs/backends"
 )
@@ -72,13 +73,14 @@ func (f *faults) require(key, name string) {
 type namedKeyFile struct {
 	name string
 	*KeyFile
+	notAfter time.Time
 }
 
 // keyFiles returns the keys that are set, the current one first.
 func (e *Encryption) keyFiles() []namedKeyFile {
-	files := []namedKeyFile{{"encryption.master_key", &e.MasterKey}}
+	files := []namedKeyFile{{"encryption.master_key", &e.MasterKey, time.Time{}}}
 	for i := range e.PreviousMasterKeys {
-		files = append(files, namedKeyFile{joinIndex("encryption.previous_master_keys", i), &e.PreviousMasterKeys[i]})
+		files = append(files, namedKeyFile{joinIndex("encryption.previous_master_keys", i), &e.PreviousMasterKeys[i].KeyFile, e.PreviousMasterKeys[i].NotAfter})
 	}
 	if e.MasterKey == (KeyFile{}) {
 		return files[1:]

@@ -1,6 +1,9 @@
 package attachment
 
-import "orthanc-bucketfs/crypto"
+import (
+	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/crypto"
+)
 
 // Codec turns a file into the bytes of its object and back, in place. A frame
 // is headroom, content and tailroom in one slice.
@@ -11,8 +14,8 @@ type Codec interface {
 	PlainSize(stored int64) (int64, error)
 	// Seal turns a frame into the object's bytes.
 	Seal(u UUID, frame []byte) error
-	// Open verifies an object's bytes and returns the content, a part of stored.
-	Open(u UUID, stored []byte) ([]byte, error)
+	// Open verifies the bytes of obj and returns the content, a part of stored.
+	Open(u UUID, obj backends.Object, stored []byte) ([]byte, error)
 }
 
 // Sealed returns the codec that writes A1 envelopes under ring's current key
@@ -27,7 +30,9 @@ func (sealed) PlainSize(stored int64) (int64, error) { return crypto.PlainSize(s
 
 func (s sealed) Seal(u UUID, frame []byte) error { return s.ring.Seal(u, frame) }
 
-func (s sealed) Open(u UUID, stored []byte) ([]byte, error) { return s.ring.Open(u, stored) }
+func (s sealed) Open(u UUID, obj backends.Object, stored []byte) ([]byte, error) {
+	return s.ring.OpenStored(u, stored, obj.Modified)
+}
 
 // Plain returns the codec of a bucket without encryption: objects are the
 // files themselves.
@@ -41,4 +46,4 @@ func (plain) PlainSize(stored int64) (int64, error) { return stored, nil }
 
 func (plain) Seal(UUID, []byte) error { return nil }
 
-func (plain) Open(_ UUID, stored []byte) ([]byte, error) { return stored, nil }
+func (plain) Open(_ UUID, _ backends.Object, stored []byte) ([]byte, error) { return stored, nil }

@@ -21,7 +21,7 @@
 // # Errors
 //
 // Errors wrap one of: io/fs.ErrNotExist, io/fs.ErrPermission, io/fs.ErrExist,
-// backends.ErrChanged, crypto.ErrCorrupt, crypto.ErrUnknownKey,
+// backends.ErrChanged, crypto.ErrCorrupt, crypto.ErrUnknownKey, crypto.ErrRetiredKey,
 // budget.ErrTooLarge, budget.ErrBusy, context.Canceled,
 // context.DeadlineExceeded, ErrCommitted, ErrDiscarded, ErrDeleted; or something
 // else, which is the store's trouble. They are wrapped in *Error where more is known.

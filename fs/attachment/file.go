@@ -50,7 +50,7 @@ func (s *Store) load(ctx context.Context, want Info, buf *memory.Buffer) (*File,
 		return nil, &Error{Op: "open", Key: want.UUID.Key(), Version: want.Version, Err: err}
 	}
 	id := keyID(s.codec, stored) // before Open, which may wipe the bytes
-	content, err := s.codec.Open(want.UUID, stored)
+	content, err := s.codec.Open(want.UUID, obj, stored)
 	if err != nil {
 		return nil, &Error{Op: "open", Key: want.UUID.Key(), Version: obj.Version, KeyID: id, Err: err}
 	}
