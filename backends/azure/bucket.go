@@ -15,6 +15,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/internal/retry"
 )
 
 const (
@@ -29,6 +30,7 @@ type Bucket struct {
 	container string
 	tier      string // access tier of new objects, empty for the default
 	retries   int    // times that a broken body is gone on with
+	budget    *retry.Budget
 	sizes     sizes
 	name      string
 }

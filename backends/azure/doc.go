@@ -15,7 +15,9 @@
 // Retries add to that. The SDK repeats a request that got no answer, or one of
 // 408, 429 and 5xx, after a growing, jittered pause or the one that the service
 // asks for. A body that breaks off is fetched on from where it broke, the same
-// version, at most Config.MaxRetries times in one Read.
+// version, at most Config.MaxRetries times in one Read. All calls of a Bucket
+// share one budget for both: 35 retries, and then as many as earlier ones have
+// succeeded, and one more for every 14 requests that succeed at once.
 //
 // # Versions and conditions
 //

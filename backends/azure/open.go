@@ -18,11 +18,12 @@ import (
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/backends/internal/httpconn"
+	"orthanc-bucketfs/backends/internal/retry"
 )
 
 const (
 	applicationID = "orthanc-bucketfs" // in the user agent
-	maxRetryDelay = 30 * time.Second   // what the service may ask for; a longer pause is left to the caller
+	createTimeout = time.Minute        // of a container
 )
 
 // sizes says how bodies are cut into requests, and how long to wait between
@@ -48,8 +49,8 @@ func open(ctx context.Context, cfg Config, sz sizes, observe ...backends.Observe
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}
-	transport := newTransport(cfg)
-	client, err := newClient(cfg, sz, httpconn.Observe(transport, observe...))
+	transport, budget := newTransport(cfg), new(retry.Budget)
+	client, err := newClient(cfg, sz, budget, httpconn.Observe(transport, observe...))
 	if err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}
@@ -59,6 +60,7 @@ func open(ctx context.Context, cfg Config, sz sizes, observe ...backends.Observe
 		container: cfg.Container,
 		tier:      cfg.AccessTier,
 		retries:   cfg.MaxRetries,
+		budget:    budget,
 		sizes:     sz,
 		name:      "azure container " + cfg.Container + " at " + endpoint(client.URL()),
 	}
@@ -71,14 +73,15 @@ func open(ctx context.Context, cfg Config, sz sizes, observe ...backends.Observe
 	return b, nil
 }
 
-func newClient(cfg Config, sz sizes, rt http.RoundTripper) (*container.Client, error) {
+func newClient(cfg Config, sz sizes, budget *retry.Budget, rt http.RoundTripper) (*container.Client, error) {
 	common := azcore.ClientOptions{
 		Transport: sender{rt},
-		Retry:     policy.RetryOptions{MaxRetries: maxRetries(cfg), RetryDelay: sz.retryDelay, MaxRetryDelay: maxRetryDelay},
+		Retry:     retryOptions(cfg.MaxRetries, sz.retryDelay),
 		Telemetry: policy.TelemetryOptions{ApplicationID: applicationID},
 	}
 	opts := &container.ClientOptions{ClientOptions: common}
 	opts.Transport = storageSender{sender{rt}}
+	withBudget(&opts.ClientOptions, cfg.MaxRetries, budget)
 	if cfg.AccountURL != "" {
 		return newTokenClient(cfg, common, opts)
 	}
@@ -110,14 +113,6 @@ func newTokenClient(cfg Config, identity azcore.ClientOptions, opts *container.C
 	return container.NewClient(u, cred, opts)
 }
 
-// maxRetries is in the SDK's terms, in which zero is three.
-func maxRetries(cfg Config) int32 {
-	if cfg.MaxRetries == 0 {
-		return -1
-	}
-	return int32(cfg.MaxRetries)
-}
-
 // endpoint returns the part of a container's URL that may be shown.
 func endpoint(containerURL string) string {
 	u, err := url.Parse(containerURL)
@@ -128,6 +123,8 @@ func endpoint(containerURL string) string {
 }
 
 func (b *Bucket) createContainer(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, createTimeout)
+	defer cancel()
 	_, err := b.client.Create(ctx, nil)
 	if err == nil || bloberror.HasCode(err, bloberror.ContainerAlreadyExists) {
 		return nil

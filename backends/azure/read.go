@@ -62,7 +62,10 @@ func (r *reading) run(ctx context.Context) (err error) {
 	}
 	for attempt := 0; ; attempt++ {
 		again, err := r.step(ctx)
-		if !again || attempt == r.bucket.retries || ctx.Err() != nil {
+		if err == nil && attempt > 0 {
+			r.bucket.budget.Succeeded(true)
+		}
+		if !again || attempt == r.bucket.retries || ctx.Err() != nil || !r.bucket.budget.Take() {
 			return err
 		}
 	}

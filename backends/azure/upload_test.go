@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/internal/retry"
 )
 
 // staging keeps the blocks of one upload, as the service would.
@@ -109,7 +110,7 @@ func TestBlocksInFlight(t *testing.T) {
 		cfg := DefaultConfig()
 		cfg.ConnectionString, cfg.Container = backends.NewSecret(exampleString), "images"
 		h := &held{release: make(chan struct{})}
-		client, err := newClient(cfg, small(), h)
+		client, err := newClient(cfg, small(), new(retry.Budget), h)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -214,7 +215,7 @@ func TestNobodyReadsTheBodyAfterCreate(t *testing.T) {
 		cfg := DefaultConfig()
 		cfg.ConnectionString, cfg.Container = backends.NewSecret(exampleString), "images"
 		sz := sizes{whole: 1000, block: 2000, retryDelay: time.Millisecond}
-		client, err := newClient(cfg, sz, k)
+		client, err := newClient(cfg, sz, new(retry.Budget), k)
 		if err != nil {
 			t.Fatal(err)
 		}

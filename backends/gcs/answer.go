@@ -82,6 +82,13 @@ func (a *answer) refused() bool {
 	return false
 }
 
+// passing tells whether the same request may be answered otherwise soon. The
+// SDK makes a retry then.
+func (a *answer) passing() bool {
+	return a.status >= http.StatusInternalServerError ||
+		a.status == http.StatusTooManyRequests || a.status == http.StatusRequestTimeout
+}
+
 // noObject tells whether the service has named the object as what is missing.
 func (a *answer) noObject() bool {
 	return a.code == "NoSuchKey" || strings.HasPrefix(a.message, "No such object: ")

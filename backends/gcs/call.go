@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"sync"
+
+	"orthanc-bucketfs/backends/internal/retry"
 )
 
 var errSpent = errors.New("no retries are left")
@@ -15,14 +17,18 @@ type callKey struct{}
 // call follows the requests of one operation, which go out one after the
 // other. The SDK does not tell enough about them.
 type call struct {
+	budget *retry.Budget
+
 	mu        sync.Mutex // guards the fields up to broke
 	limit     int        // requests it may send; 0 for any number
 	requests  int        // sent so far
+	open      bool       // the last request was not answered for good
+	repeated  bool       // the last request is a retry
 	succeeded bool       // the last request
 	answer    *answer    // to the last request, if that was an error
 	requestID string     // the service's name for the last request answered
 	session   string     // URL of the upload session; a credential
-	broke     error      // what ended the last body that was cut short
+	broke     error      // what ended the last request, or the body of its answer, before the end
 
 	sending sync.Mutex // held while a request's body is read
 	ended   bool       // guarded by sending: the caller has its body back
@@ -30,8 +36,8 @@ type call struct {
 
 // follow returns a context for the requests of one operation. The operation
 // ends with a call to end.
-func follow(ctx context.Context) (context.Context, *call) {
-	c := new(call)
+func follow(ctx context.Context, budget *retry.Budget) (context.Context, *call) {
+	c := &call{budget: budget}
 	return context.WithValue(ctx, callKey{}, c), c
 }
 
@@ -50,15 +56,34 @@ func (c *call) allow(n int) {
 	c.limit, c.requests = n, 0
 }
 
+// begin admits a request. One that follows another which was not answered for
+// good is a retry, whoever makes it.
 func (c *call) begin() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.limit > 0 && c.requests >= c.limit {
+	if c.limit > 0 && c.requests >= c.limit || c.open && !c.budget.Take() {
 		return errSpent
 	}
 	c.requests++
+	c.open, c.repeated = true, c.open
 	c.succeeded, c.answer = false, nil
 	return nil
+}
+
+// finish notes that the body of an answer is no longer needed.
+func (c *call) finish() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.open {
+		c.budget.Succeeded(c.repeated)
+	}
+}
+
+// fail notes that a request, or the body of its answer, has ended too soon.
+func (c *call) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open, c.broke = true, err
 }
 
 // last returns what the last request was answered with, nil if with no error
@@ -91,7 +116,7 @@ func (c *call) sessionURL() string {
 	return c.session
 }
 
-// cut returns what ended a body before its end, if anything did.
+// cut returns what ended a request or a body before its end, if anything did.
 func (c *call) cut() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,6 +139,7 @@ func (f follower) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := f.next.RoundTrip(c.guard(req))
 	if err != nil {
+		c.fail(err)
 		return nil, err
 	}
 	c.note(req, resp)
@@ -125,12 +151,15 @@ func (c *call) note(req *http.Request, resp *http.Response) {
 	if resp.StatusCode >= http.StatusBadRequest {
 		a = readAnswer(resp)
 	} else {
-		resp.Body = &watched{resp.Body, c}
+		resp.Body = &watched{ReadCloser: resp.Body, call: c}
 	}
 	resumable := req.URL.Query().Get("uploadType") == "resumable"
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.answer, c.succeeded = a, a == nil
+	if c.open = a != nil && a.passing(); a != nil && !c.open {
+		c.budget.Succeeded(c.repeated)
+	}
 	if location := resp.Header.Get("Location"); resumable && location != "" {
 		c.session = location
 	}
@@ -169,18 +198,22 @@ func (g *guardedBody) Read(p []byte) (int, error) {
 	return g.ReadCloser.Read(p)
 }
 
-// watched notes what ends the body of an answer before its end.
+// watched notes what ends the body of an answer, and whether too soon.
 type watched struct {
 	io.ReadCloser
 	call *call
+	once sync.Once
+}
+
+func (w *watched) Close() error {
+	w.once.Do(w.call.finish)
+	return w.ReadCloser.Close()
 }
 
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.ReadCloser.Read(p)
 	if err != nil && err != io.EOF {
-		w.call.mu.Lock()
-		w.call.broke = err
-		w.call.mu.Unlock()
+		w.call.fail(err)
 	}
 	return n, err
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/internal/retry"
 )
 
 // parts returns the metadata and the body of an upload in one request.
@@ -103,7 +104,7 @@ func TestCreateStoredElse(t *testing.T) {
 
 // TestBodyGivenBack: nobody reads a body once the call has ended.
 func TestBodyGivenBack(t *testing.T) {
-	_, c := follow(t.Context())
+	_, c := follow(t.Context(), new(retry.Budget))
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1", strings.NewReader(digits))
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,9 @@
 //	List    1 GET for a page of at most 1000 entries
 //
 // Retries come on top: at most Config.MaxRetries a call, with jitter. What Read
-// takes to go on after a break counts as a retry. Below that, net/http sends a
+// takes to go on after a break counts as a retry. All calls of a Bucket share
+// one budget for them: 35 retries, and then as many as earlier ones have
+// succeeded, and one more for every 14 requests that succeed at once. Below that, net/http sends a
 // GET once more if a connection that it had kept turns out to be closed.
 //
 // # Missing objects

@@ -21,7 +21,7 @@ func (b *Bucket) do(ctx context.Context, op, key string, run func(context.Contex
 	if err := ctx.Err(); err != nil {
 		return &backends.Error{Op: op, Key: key, Err: err}
 	}
-	ctx, c := follow(ctx)
+	ctx, c := follow(ctx, &b.budget)
 	defer c.end()
 	err := run(ctx, c)
 	c.mu.Lock()
@@ -41,9 +41,12 @@ func (c *call) outcome(ctx context.Context, err error) error {
 	if a != nil && a.refused() {
 		return fmt.Errorf("%w: %w", fs.ErrPermission, a)
 	}
-	if a != nil {
+	switch cut := c.cut(); {
+	case a != nil:
 		err = a
-	} else {
+	case cut != nil && errors.Is(err, errSpent):
+		err = foreign(cut)
+	default:
 		err = foreign(err)
 	}
 	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {

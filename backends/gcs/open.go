@@ -19,6 +19,7 @@ import (
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/backends/internal/httpconn"
+	"orthanc-bucketfs/backends/internal/retry"
 	"orthanc-bucketfs/backends/internal/secretfile"
 )
 
@@ -41,6 +42,7 @@ type Bucket struct {
 	largestSingle, uploadPiece int // constants, but for tests
 
 	proven atomic.Bool // a call has succeeded in the bucket
+	budget retry.Budget
 }
 
 // Open returns the bucket that cfg names. It sends nothing to the service; to

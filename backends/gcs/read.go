@@ -142,9 +142,6 @@ func (r *reading) unfinished(ctx context.Context, obj backends.Object, n int, er
 			return err
 		}
 	}
-	if cut := r.call.cut(); cut != nil && errors.Is(err, errSpent) {
-		err = cut
-	}
 	return fmt.Errorf("%w after %d bytes: %w", io.ErrUnexpectedEOF, n, r.call.outcome(ctx, err))
 }
 
