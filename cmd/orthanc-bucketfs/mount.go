@@ -38,19 +38,24 @@ func mount(ctx context.Context, c *call) error {
 		return err
 	}
 	log := newLogger(c.stderr, cfg.Log)
+	systemd := supervisor{log}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	s, err := openStack(ctx, cfg, log)
-	if err != nil {
-		return err
+	if err == nil {
+		err = errors.Join(mountStack(ctx, cfg, s, systemd, stop), s.close())
 	}
-	err = mountStack(ctx, cfg, s, log, stop)
-	return errors.Join(err, s.close())
+	if err != nil {
+		systemd.status("failed: " + err.Error())
+	}
+	return err
 }
 
 // mountStack returns when the mount has ended. It calls stopping as soon as
 // the end begins.
-func mountStack(ctx context.Context, cfg Config, s *stack, log *slog.Logger, stopping func()) error {
+func mountStack(ctx context.Context, cfg Config, s *stack, systemd supervisor, stopping func()) error {
+	log := systemd.log
+	systemd.status("trying " + s.bucket.String())
 	if err := cleanMountpoint(cfg.Mountpoint, log); err != nil {
 		return err
 	}
@@ -66,6 +71,10 @@ func mountStack(ctx context.Context, cfg Config, s *stack, log *slog.Logger, sto
 		return err
 	}
 	logReady(cfg, s, log)
+	systemd.ready("serving " + s.bucket.String() + " on " + cfg.Mountpoint)
+	watched, unwatch := context.WithCancel(ctx)
+	defer unwatch()
+	systemd.feedWatchdog(watched, cfg.Mountpoint)
 	ended := make(chan struct{})
 	go func() {
 		m.Wait()
@@ -74,6 +83,7 @@ func mountStack(ctx context.Context, cfg Config, s *stack, log *slog.Logger, sto
 	select {
 	case <-ctx.Done():
 		stopping()
+		systemd.stopping("finishing the files that are being written")
 		return stopMount(m, log)
 	case <-ended:
 		return fmt.Errorf("%s was unmounted by somebody else", cfg.Mountpoint)
