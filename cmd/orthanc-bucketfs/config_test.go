@@ -82,7 +82,7 @@ func TestEveryKeyIsDecoded(t *testing.T) {
 mountpoint = "/mnt/images"
 backend = "dir"
 root_path = "hospital/ct"
-layout = "legacy"
+layout = "flat"
 owner = "1000:1000"
 local_dir = "/var/local/orthanc"
 read_only = true
@@ -141,7 +141,7 @@ format = "json"
 	}
 	limits := backends.Limits{ConnectionTimeout: 1, RequestTimeout: 2, MaxConnections: 3, MaxRetries: 4}
 	want := Config{
-		Mountpoint: "/mnt/images", Backend: "dir", RootPath: "hospital/ct", Layout: "legacy", Owner: "1000:1000",
+		Mountpoint: "/mnt/images", Backend: "dir", RootPath: "hospital/ct", Layout: "flat", Owner: "1000:1000",
 		LocalDir: "/var/local/orthanc", ReadOnly: true,
 		Dir: DirBackend{Path: "/srv/bucket"},
 		S3: s3.Config{
@@ -311,7 +311,6 @@ func TestRefusedConfigurations(t *testing.T) {
 		{"s3 without a bucket", "backend = 's3'\nencryption.enable = false\n[s3]", []string{"3 s3.bucket"}},
 		{"relative path of s3", required + "[s3]\nsecret_key_file = 'x'\nca_certificates = 'y'", []string{"7 s3.secret_key_file", "8 s3.ca_certificates"}},
 		{"other backend", strings.Replace(required, "dir", "ftp", 1), []string{"1 backend"}},
-		{"flat layout", "layout = 'flat'\n" + required, []string{"1 layout"}},
 		{"other layout", "layout = ''\n" + required, []string{"1 layout"}},
 		{"root_path", "root_path = '/a'\n" + required, []string{"1 root_path"}},
 		{"root_path with dots", "root_path = 'a/../b'\n" + required, []string{"1 root_path"}},

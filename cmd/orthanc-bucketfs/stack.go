@@ -39,15 +39,27 @@ func openStack(ctx context.Context, cfg Config, log *slog.Logger) (*stack, error
 	if err != nil {
 		return nil, err
 	}
+	layout, _ := parseLayout(cfg.Layout)
 	s := &stack{bucket: backends.WithPrefix(bucket, cfg.RootPath), keys: keys, closer: closer}
 	s.store = attachment.NewStore(attachment.Options{
 		Bucket: s.bucket,
+		Layout: layout,
 		Codec:  codec,
 		Budget: budget.New(cfg.Encryption.MaxConcurrentInputMiB<<20, budgetPatience),
 		Log:    log,
 		Timing: attachment.DefaultTiming(),
 	})
 	return s, nil
+}
+
+func parseLayout(name string) (layout attachment.Layout, ok bool) {
+	switch name {
+	case "legacy":
+		return attachment.Legacy, true
+	case "flat":
+		return attachment.Flat, true
+	}
+	return 0, false
 }
 
 // openBucket is the one place that knows the backends by name.

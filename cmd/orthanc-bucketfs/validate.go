@@ -47,12 +47,8 @@ func (f *faults) checkChoices(c *Config) {
 	default:
 		f.add("backend", `write "s3", "azure", "gcs" or "dir"`, "%q is no backend", c.Backend)
 	}
-	switch c.Layout {
-	case "legacy":
-	case "flat":
-		f.add("layout", `write "legacy"`, `"flat" is not in this build, which has only "legacy"`)
-	default:
-		f.add("layout", `write "legacy"`, "%q is no layout", c.Layout)
+	if _, ok := parseLayout(c.Layout); !ok {
+		f.add("layout", `write "legacy", or "flat" for a bucket of the plugin's that has flat names`, "%q is no layout", c.Layout)
 	}
 	if _, ok := parseLevel(c.Log.Level); !ok {
 		f.add("log.level", `write "debug", "info", "warn" or "error"`, "%q is no level", c.Log.Level)

@@ -20,7 +20,7 @@ const (
 func (s *Store) Delete(ctx context.Context, u UUID) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timing.Delete)
 	defer cancel()
-	err := s.deleteRepeatedly(ctx, u.Key())
+	err := s.deleteRepeatedly(ctx, u)
 	if err != nil {
 		s.Counters.FailedDeletes.Add(1)
 		return &Error{Op: "delete", Key: u.Key(), Err: err}
@@ -29,9 +29,11 @@ func (s *Store) Delete(ctx context.Context, u UUID) error {
 	return nil
 }
 
-func (s *Store) deleteRepeatedly(ctx context.Context, key string) error {
+// deleteRepeatedly deletes last what hides the rest, so that a failure midway
+// never shows what was hidden.
+func (s *Store) deleteRepeatedly(ctx context.Context, u UUID) error {
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
-		err := s.bucket.Delete(ctx, key)
+		err := s.deleteObjects(ctx, u)
 		if err == nil || final(err) {
 			return err
 		}
@@ -41,6 +43,19 @@ func (s *Store) deleteRepeatedly(ctx context.Context, key string) error {
 			return err
 		}
 	}
+}
+
+func (s *Store) deleteObjects(ctx context.Context, u UUID) error {
+	if s.layout == Flat {
+		flat, err := s.flatObjects(ctx, u)
+		for i := 0; err == nil && i < len(flat); i++ {
+			err = s.bucket.Delete(ctx, flat[i].Key)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return s.bucket.Delete(ctx, u.Key())
 }
 
 // final reports that err is an answer and not trouble.

@@ -33,7 +33,7 @@ func (s *Store) Open(ctx context.Context, want Info) (f *File, err error) {
 		}
 	}()
 	if err := buf.Allocate(ctx, want.Size); err != nil {
-		return nil, &Error{Op: "open", Key: want.UUID.Key(), Version: want.Version, Err: err}
+		return nil, &Error{Op: "open", Key: want.key(), Version: want.Version, Err: err}
 	}
 	return s.load(ctx, want, buf)
 }
@@ -42,19 +42,22 @@ func (s *Store) load(ctx context.Context, want Info, buf *memory.Buffer) (*File,
 	ctx, cancel := s.timing.Request.bound(ctx, want.Size)
 	defer cancel()
 	stored := buf.Framed()
-	obj, err := s.fetch(ctx, want.UUID.Key(), want.Version, stored)
+	obj, err := s.fetch(ctx, want.key(), want.Version, stored)
 	if errors.Is(err, backends.ErrChanged) || errors.Is(err, fs.ErrNotExist) {
 		s.listings.forget(want.UUID)
 	}
+	if errors.Is(err, fs.ErrNotExist) && want.at != "" {
+		err = fmt.Errorf("%w: it is no longer under that key", backends.ErrChanged) // it may be under another
+	}
 	if err != nil {
-		return nil, &Error{Op: "open", Key: want.UUID.Key(), Version: want.Version, Err: err}
+		return nil, &Error{Op: "open", Key: want.key(), Version: want.Version, Err: err}
 	}
 	id := keyID(s.codec, stored) // before Open, which may wipe the bytes
 	content, err := s.codec.Open(want.UUID, obj, stored)
 	if err != nil {
-		return nil, &Error{Op: "open", Key: want.UUID.Key(), Version: obj.Version, KeyID: id, Err: err}
+		return nil, &Error{Op: "open", Key: want.key(), Version: obj.Version, KeyID: id, Err: err}
 	}
-	info := Info{UUID: want.UUID, Size: want.Size, Modified: obj.Modified, Version: obj.Version}
+	info := Info{UUID: want.UUID, Size: want.Size, Modified: obj.Modified, Version: obj.Version, at: want.at}
 	return &File{Info: info, buf: buf, content: content}, nil
 }
 

@@ -1,6 +1,7 @@
 package attachment
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"slices"
@@ -9,8 +10,12 @@ import (
 )
 
 // Dirs returns, in ascending order, the values of AA under which the bucket
-// holds something. It costs one request.
+// holds something. It costs one request. In layout flat that would take a
+// listing of the whole bucket; there it returns all values, without a request.
 func (s *Store) Dirs(ctx context.Context) ([]byte, error) {
+	if s.layout == Flat {
+		return allDirs(), nil
+	}
 	var dirs []byte
 	opts := backends.ListOptions{Shallow: true}
 	for {
@@ -28,6 +33,14 @@ func (s *Store) Dirs(ctx context.Context) ([]byte, error) {
 		}
 		opts.Token = page.Next
 	}
+}
+
+func allDirs() []byte {
+	dirs := make([]byte, 256)
+	for i := range dirs {
+		dirs[i] = byte(i)
+	}
+	return dirs
 }
 
 // ParseDir reads the name of a directory of the tree: two hex digits in lower
@@ -77,22 +90,32 @@ func (s *Store) dir(ctx context.Context, aa byte) ([]entry, error) {
 
 func (s *Store) loadDir(ctx context.Context, aa byte) ([]entry, error) {
 	var entries []entry
-	opts := backends.ListOptions{Prefix: hex.EncodeToString([]byte{aa}) + "/"}
+	opts := backends.ListOptions{Prefix: s.layout.prefix(aa)}
 	for {
 		page, err := s.list(ctx, opts)
 		if err != nil {
 			return nil, err
 		}
 		for _, obj := range page.Objects {
-			if u, ok := ParseKey(obj.Key); ok {
-				entries = append(entries, entry{u, obj.Size, obj.Modified.UnixNano()})
+			if u, f, ok := s.layout.parse(obj.Key); ok {
+				entries = append(entries, entry{u, obj.Size, obj.Modified.UnixNano(), f})
 			}
 		}
 		if page.Next == "" {
-			return entries, nil
+			return s.merge(entries), nil
 		}
 		opts.Token = page.Next
 	}
+}
+
+// merge puts what a listing found into the order of the UUIDs, each once. Of
+// several objects of one attachment, that which Stat finds comes first: keys of
+// layout legacy are listed before flat ones.
+func (s *Store) merge(entries []entry) []entry {
+	if s.layout == Flat {
+		slices.SortStableFunc(entries, func(a, b entry) int { return bytes.Compare(a.uuid[:], b.uuid[:]) })
+	}
+	return slices.CompactFunc(entries, func(a, b entry) bool { return a.uuid == b.uuid })
 }
 
 func (s *Store) list(ctx context.Context, opts backends.ListOptions) (backends.Page, error) {

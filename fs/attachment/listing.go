@@ -11,8 +11,8 @@ import (
 	"orthanc-bucketfs/backends"
 )
 
-// maxListings bounds the memory that listings take: 32 bytes an attachment,
-// about 20 MB for one of 256 listings of 150 million attachments.
+// maxListings bounds the memory that listings take: 40 bytes an attachment,
+// about 23 MB for one of 256 listings of 150 million attachments.
 const maxListings = 4
 
 var errAborted = errors.New("listing was aborted")
@@ -41,6 +41,7 @@ type entry struct {
 	uuid     UUID
 	stored   int64 // object size, bytes
 	modified int64 // Unix time, ns
+	form     form
 }
 
 type change struct {
@@ -65,12 +66,12 @@ func (l *listings) find(u UUID) (backends.Object, bool) {
 		return backends.Object{}, false
 	}
 	e := li.entries[i]
-	return backends.Object{Key: u.Key(), Size: e.stored, Modified: time.Unix(0, e.modified)}, true
+	return backends.Object{Key: e.form.key(u), Size: e.stored, Modified: time.Unix(0, e.modified)}, true
 }
 
 // created and deleted keep the listings true to what this store did.
 func (l *listings) created(u UUID, obj backends.Object) {
-	l.apply(change{entry: entry{u, obj.Size, obj.Modified.UnixNano()}})
+	l.apply(change{entry: entry{u, obj.Size, obj.Modified.UnixNano(), legacyForm}})
 }
 
 func (l *listings) deleted(u UUID) {

@@ -84,13 +84,12 @@ const samplePage = 20
 // over the bucket, so that one damaged object does not speak for all. It
 // returns how many opened, and the errors of those that did not.
 func (s *Store) Sample(ctx context.Context, n int) (opened int, failures []error, err error) {
-	dirs, err := s.Dirs(ctx)
+	prefixes, err := s.samplePrefixes(ctx, n)
 	if err != nil {
 		return 0, nil, err
 	}
-	n = min(n, len(dirs))
-	for i := range n {
-		switch err := s.sampleDir(ctx, dirs[i*len(dirs)/n]); {
+	for _, prefix := range prefixes {
+		switch err := s.samplePrefix(ctx, prefix); {
 		case err == nil:
 			opened++
 		case !errors.Is(err, fs.ErrNotExist): // nothing there, or deleted since it was listed
@@ -100,13 +99,29 @@ func (s *Store) Sample(ctx context.Context, n int) (opened int, failures []error
 	return opened, failures, nil
 }
 
-func (s *Store) sampleDir(ctx context.Context, aa byte) error {
-	page, err := s.list(ctx, backends.ListOptions{Prefix: fmt.Sprintf("%02x/", aa), Limit: samplePage})
+// samplePrefixes returns what the keys in up to n directories begin with. In
+// layout flat, where nobody knows which directories hold something, it adds the
+// whole bucket.
+func (s *Store) samplePrefixes(ctx context.Context, n int) ([]string, error) {
+	dirs, err := s.Dirs(ctx)
+	var prefixes []string
+	if s.layout == Flat {
+		prefixes = append(prefixes, "")
+	}
+	n = min(n, len(dirs))
+	for i := range n {
+		prefixes = append(prefixes, s.layout.prefix(dirs[i*len(dirs)/n]))
+	}
+	return prefixes, err
+}
+
+func (s *Store) samplePrefix(ctx context.Context, prefix string) error {
+	page, err := s.list(ctx, backends.ListOptions{Prefix: prefix, Limit: samplePage})
 	if err != nil {
 		return err
 	}
 	attachments := slices.DeleteFunc(page.Objects, func(obj backends.Object) bool {
-		_, ok := ParseKey(obj.Key)
+		_, ok := s.layout.Parse(obj.Key)
 		return !ok
 	})
 	if len(attachments) == 0 {
@@ -116,7 +131,7 @@ func (s *Store) sampleDir(ctx context.Context, aa byte) error {
 }
 
 func (s *Store) try(ctx context.Context, obj backends.Object) error {
-	u, _ := ParseKey(obj.Key)
+	u, _ := s.layout.Parse(obj.Key)
 	info, err := s.info("open", u, obj)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package attachment
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"strconv"
@@ -18,11 +19,17 @@ type Info struct {
 	Size     int64 // bytes of the file, not of the object
 	Modified time.Time
 	Version  string // the object's; empty if it came from a listing
+
+	at string // the object's key; empty for UUID.Key
 }
+
+// key returns the key of the object that i describes.
+func (i Info) key() string { return cmp.Or(i.at, i.UUID.Key()) }
 
 // Options are what a Store is made of.
 type Options struct {
 	Bucket backends.Bucket
+	Layout Layout // of what is read and deleted; new files are stored as in Legacy
 	Codec  Codec
 	Budget *budget.Budget
 	Log    *slog.Logger
@@ -40,6 +47,7 @@ type Counters struct {
 // Store keeps attachments in a bucket. It is safe for concurrent use.
 type Store struct {
 	bucket   backends.Bucket
+	layout   Layout
 	codec    Codec
 	budget   *budget.Budget
 	log      *slog.Logger
@@ -55,6 +63,7 @@ type Store struct {
 func NewStore(o Options) *Store {
 	s := &Store{
 		bucket:   o.Bucket,
+		layout:   o.Layout,
 		codec:    o.Codec,
 		budget:   o.Budget,
 		log:      o.Log,
@@ -72,14 +81,15 @@ func (s *Store) Close() {
 	s.orphans.close()
 }
 
-// Stat describes the attachment u with at most one request.
+// Stat describes the attachment u with at most one request, or in layout flat
+// two, if it is not under its legacy key.
 func (s *Store) Stat(ctx context.Context, u UUID) (Info, error) {
 	if obj, ok := s.listings.find(u); ok {
 		return s.info("stat", u, obj)
 	}
 	ctx, cancel := s.timing.Request.bound(ctx, 0)
 	defer cancel()
-	obj, err := s.bucket.Stat(ctx, u.Key())
+	obj, err := s.locate(ctx, u)
 	if err != nil {
 		return Info{}, &Error{Op: "stat", Key: u.Key(), Err: err}
 	}
@@ -88,10 +98,17 @@ func (s *Store) Stat(ctx context.Context, u UUID) (Info, error) {
 
 func (s *Store) info(op string, u UUID, obj backends.Object) (Info, error) {
 	size, err := s.codec.PlainSize(obj.Size)
-	if err != nil {
-		return Info{}, &Error{Op: op, Key: u.Key(), Version: obj.Version, Err: err}
+	if err == nil {
+		err = s.checkName(obj.Key)
 	}
-	return Info{UUID: u, Size: size, Modified: obj.Modified, Version: obj.Version}, nil
+	if err != nil {
+		return Info{}, &Error{Op: op, Key: obj.Key, Version: obj.Version, Err: err}
+	}
+	info := Info{UUID: u, Size: size, Modified: obj.Modified, Version: obj.Version}
+	if obj.Key != u.Key() {
+		info.at = obj.Key
+	}
+	return info, nil
 }
 
 func formatKeyID(id uint32) string { return strconv.FormatUint(uint64(id), 10) }
