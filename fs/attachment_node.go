@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,10 +21,11 @@ type attachmentNode struct {
 	uuid    attachment.UUID
 	writer  *attachment.Writer // nil if the node was found in the bucket
 	created time.Time          // of a node that is being written
+	cached  bool               // the kernel gathers its writes: see cached.go
+	counted atomic.Bool        // among tree.cached
 
-	mu         sync.Mutex // guards the fields below
-	info       attachment.Info
-	freshUntil time.Time // until then a commit of our own need not be looked up
+	mu   sync.Mutex // guards info
+	info attachment.Info
 }
 
 // newPending returns the node of an attachment that is about to be written.
@@ -59,26 +61,12 @@ func (n *attachmentNode) is(info attachment.Info) bool {
 	return known.Size == info.Size && known.Version == info.Version
 }
 
-// fresh reports that n was committed a moment ago. The kernel could not be told
-// to remember the name: it belonged to a file that might still have failed.
-func (n *attachmentNode) fresh() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return time.Now().Before(n.freshUntil)
-}
-
-// doubt makes the next lookup ask the bucket.
-func (n *attachmentNode) doubt() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.freshUntil = time.Time{}
-}
-
-// entry fills in the answer to a lookup.
-func (n *attachmentNode) entry(out *fuse.EntryOut) *gofs.Inode {
+// entry fills in the answer to a lookup that has seen the attachment then.
+func (n *attachmentNode) entry(out *fuse.EntryOut, seen time.Time) *gofs.Inode {
 	n.attr(&out.Attr)
-	out.SetEntryTimeout(fileTimeout)
-	out.SetAttrTimeout(fileTimeout)
+	left := max(0, fileTimeout-time.Since(seen))
+	out.SetEntryTimeout(left)
+	out.SetAttrTimeout(left)
 	return n.EmbeddedInode()
 }
 
@@ -95,9 +83,6 @@ func (n *attachmentNode) refresh(info attachment.Info) {
 // committed notes what the commit has made.
 func (n *attachmentNode) committed(info attachment.Info) {
 	n.refresh(info)
-	n.mu.Lock()
-	n.freshUntil = time.Now().Add(fileTimeout)
-	n.mu.Unlock()
 	n.tree.removePending(n)
 }
 
@@ -113,7 +98,7 @@ func (n *attachmentNode) reopen(ctx context.Context) bool {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.info, n.freshUntil = attachment.Info{UUID: n.uuid, Modified: n.created}, time.Time{}
+	n.info = attachment.Info{UUID: n.uuid, Modified: n.created}
 	return true
 }
 
@@ -130,16 +115,14 @@ var _ = (gofs.NodeGetattrer)((*attachmentNode)(nil))
 
 func (n *attachmentNode) Getattr(_ context.Context, _ gofs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	n.attr(&out.Attr)
-	if !n.pending() {
-		out.SetTimeout(fileTimeout)
-	}
+	out.SetTimeout(n.attrTimeout())
 	return 0
 }
 
 var _ = (gofs.NodeSetattrer)((*attachmentNode)(nil))
 
 func (n *attachmentNode) Setattr(ctx context.Context, f gofs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
-	if size, ok := in.GetSize(); ok && int64(size) != n.current().Size {
+	if size, ok := in.GetSize(); ok && n.resizes(int64(size)) {
 		h, ok := f.(*writeHandle)
 		if !ok {
 			return syscall.EPERM
@@ -186,7 +169,6 @@ func (n *attachmentNode) Open(ctx context.Context, flags uint32) (gofs.FileHandl
 	}
 	file, err := n.tree.store.Open(ctx, info)
 	if err != nil {
-		n.doubt()
 		return nil, 0, n.tree.fail("open", err)
 	}
 	return &readHandle{file: file}, fuse.FOPEN_DIRECT_IO, 0

@@ -86,12 +86,10 @@ func (n *dirNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (
 func (n *dirNode) lookupAttachment(ctx context.Context, u attachment.UUID, out *fuse.EntryOut) (*gofs.Inode, syscall.Errno) {
 	if p := n.tree.findPending(u); p != nil {
 		p.attr(&out.Attr)
+		out.SetAttrTimeout(p.attrTimeout())
 		return p.EmbeddedInode(), 0
 	}
 	known := n.knownChild(u)
-	if known != nil && known.fresh() {
-		return known.entry(out), 0
-	}
 	info, err := n.tree.store.Stat(ctx, u)
 	if errors.Is(err, iofs.ErrNotExist) {
 		return nil, syscall.ENOENT
@@ -99,13 +97,13 @@ func (n *dirNode) lookupAttachment(ctx context.Context, u attachment.UUID, out *
 	if err != nil {
 		return nil, n.tree.fail("stat", err)
 	}
-	if known != nil && known.is(info) {
+	if known != nil && !known.cached && known.is(info) {
 		known.refresh(info)
-		return known.entry(out), 0
+		return known.entry(out, info.Seen), 0
 	}
 	node := &attachmentNode{tree: n.tree, uuid: u, info: info}
 	n.NewInode(ctx, node, n.tree.fileIdentity(u))
-	return node.entry(out), 0
+	return node.entry(out, info.Seen), 0
 }
 
 // knownChild returns the node of u that the kernel knows, or nil.
@@ -141,12 +139,17 @@ func (n *dirNode) createAttachment(ctx context.Context, u attachment.UUID, flags
 		return nil, nil, 0, n.tree.fail("create", &attachment.Error{Op: "create", Key: u.Key(), Err: errDraining})
 	}
 	node := newPending(n.tree, u)
+	node.gather()
 	if !n.tree.addPending(node) {
+		node.gathered()
+		node.writer.Discard()
 		return nil, nil, 0, syscall.EEXIST
 	}
+	h := newWriteHandle(node, callerID(ctx))
 	child := n.NewInode(ctx, node, n.tree.fileIdentity(u))
 	node.attr(&out.Attr)
-	return child, newWriteHandle(node, callerID(ctx)), fuse.FOPEN_DIRECT_IO, 0
+	out.SetAttrTimeout(node.attrTimeout())
+	return child, h, node.openFlags(), 0
 }
 
 var _ = (gofs.NodeUnlinker)((*dirNode)(nil))

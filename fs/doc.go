@@ -7,10 +7,14 @@
 //   - AA and AA/BB always exist; looking at them costs no request.
 //   - An attachment is created, read and deleted; nothing else. It is committed
 //     at fsync or fdatasync, or else, if it is still dirty, at flush (close).
-//     Errors stick to the handle. A write is taken whole or refused.
+//     Errors stick to the handle. A write is taken whole or refused. Where the
+//     kernel gathers writes, it takes them, and fsync or close refuses: see
+//     cached.go for what that means, and why it is done.
 //   - Every failure to read is reported by open. After it, read cannot fail.
 //   - An inode is one version of an attachment, so that its size never changes.
-//     Versions share the inode number and differ in the generation.
+//     Versions share the inode number and differ in the generation. So does the
+//     inode through which a version was written, if the kernel gathered its
+//     writes.
 //   - Commits and deletes do not end with a signal to the caller.
 //   - Each failure is logged once, where it becomes an errno, and ENOSYS is
 //     never among the answers: after one ENOSYS to fsync or flush the kernel

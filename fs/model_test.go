@@ -31,6 +31,7 @@ type modelWriter struct {
 	finished bool          // committed or unlinked
 	unlinked bool          // before it was committed
 	failed   syscall.Errno // sticks
+	late     bool          // a write after the commit was gathered
 	told     bool          // by an fsync
 }
 
@@ -42,8 +43,8 @@ type modelReader struct {
 const modelFiles = 6
 
 func TestModel(t *testing.T) {
-	for seed := range uint64(8) {
-		t.Run(fmt.Sprintf("faults=%v/%d", seed%2 == 1, seed), func(t *testing.T) {
+	for seed := range uint64(16) {
+		t.Run(fmt.Sprintf("faults=%v/gathered=%v/%d", seed%2 == 1, seed >= 8, seed), func(t *testing.T) {
 			p := newPlayer(t, seed)
 			for range 400 {
 				p.step()
@@ -63,13 +64,15 @@ type player struct {
 	r      *rig
 	m      model
 	faults bool
+	gather bool
 	trace  []string
 }
 
 func newPlayer(t *testing.T, seed uint64) *player {
+	gather := seed >= 8
 	return &player{
-		T: t, Rand: rand.New(rand.NewPCG(seed, 0)), faults: seed%2 == 1,
-		r: newRig(t),
+		T: t, Rand: rand.New(rand.NewPCG(seed, 0)), faults: seed%2 == 1, gather: gather,
+		r: newRig(t, func(s *setting) { s.noLocal = gather }),
 		m: model{committed: map[int][]byte{}, writers: map[int]*modelWriter{}},
 	}
 }
@@ -136,9 +139,13 @@ func (p *player) write(n int) {
 	data[0] = byte(p.IntN(256))
 	off := p.IntN(len(w.content) + 3000)
 	want := w.changing()
+	taken := want == 0
+	if p.gather { // the kernel does not know
+		want, w.late = 0, w.late || w.finished && !w.unlinked
+	}
 	_, err := syscall.Pwrite(w.fd, data, int64(off))
 	p.agree("write", n, err, want)
-	if want == 0 && err == nil {
+	if taken && err == nil {
 		w.content = append(w.content, make([]byte, max(0, off+len(data)-len(w.content)))...)
 		copy(w.content[off:], data)
 	}
@@ -151,7 +158,7 @@ func (p *player) truncate(n int) {
 	}
 	size := p.IntN(20000)
 	want := w.changing()
-	if want != 0 && size == len(w.content) {
+	if want != 0 && size == len(w.content) && !p.gather {
 		return
 	}
 	p.agree("truncate", n, syscall.Ftruncate(w.fd, int64(size)), want)
@@ -190,6 +197,10 @@ func (p *player) disturb(op backendtest.Op) (want syscall.Errno) {
 
 // commit says what becomes of w at fsync or close.
 func (p *player) commit(n int, w *modelWriter) syscall.Errno {
+	if w.late {
+		p.r.faulty.Inject()
+		return syscall.EPERM
+	}
 	if w.failed != 0 || w.finished {
 		p.r.faulty.Inject()
 		return w.failed

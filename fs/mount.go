@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	maxWrite      = 1 << 20 // bytes of one read or write request
-	maxBackground = 64      // asynchronous requests the kernel may have open
+	maxWrite      = 256 << 10 // bytes of one read or write request; see cached.go
+	maxBackground = 64        // asynchronous requests the kernel may have open
 )
 
 // Options says what to mount, where and for whom.
@@ -54,6 +54,7 @@ func New(o Options) (*Mount, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mounting on %s: %w", o.Mountpoint, err)
 	}
+	t.gathers = server.KernelSettings().Flags64()&mountOptions(o).ExtraCapabilities != 0
 	go server.Serve()
 	if err := server.WaitMount(); err != nil {
 		return nil, errors.Join(fmt.Errorf("waiting for the mount on %s: %w", o.Mountpoint, err), server.Unmount())
@@ -79,6 +80,7 @@ func mountOptions(o Options) *fuse.MountOptions {
 		MaxWrite:          maxWrite,
 		MaxBackground:     maxBackground,
 		DisableXAttrs:     true, // else the kernel asks for one before every write
+		ExtraCapabilities: capabilities(o),
 		DirectMountStrict: root,
 		DirectMountFlags:  flags,
 		Logger:            slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),

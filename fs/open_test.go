@@ -84,9 +84,11 @@ func TestShorterThanAnEnvelope(t *testing.T) {
 
 // Another machine replaces the attachment between stat and open: whoever opens
 // it sees the size of what it reads.
-func TestReplacedBetweenStatAndOpen(t *testing.T) {
+func TestReplacedBetweenStatAndOpen(t *testing.T) { inBothModes(t, testReplacedBetweenStatAndOpen) }
+
+func testReplacedBetweenStatAndOpen(t *testing.T, mode mode) {
 	for _, size := range []int{500, 1000, 2000} {
-		r := newRig(t)
+		r := newRig(t, mode)
 		mustStore(t, r.path(1), testContent(1000, 1))
 		if _, err := os.Stat(r.path(1)); err != nil {
 			t.Fatal(err)
@@ -106,8 +108,10 @@ func TestReplacedBetweenStatAndOpen(t *testing.T) {
 }
 
 // An open file keeps its content and its size when the attachment is replaced.
-func TestOpenFileKeepsItsVersion(t *testing.T) {
-	r := newRig(t)
+func TestOpenFileKeepsItsVersion(t *testing.T) { inBothModes(t, testOpenFileKeepsItsVersion) }
+
+func testOpenFileKeepsItsVersion(t *testing.T, mode mode) {
+	r := newRig(t, mode)
 	old := testContent(3000, 1)
 	mustStore(t, r.path(1), old)
 	f, err := os.Open(r.path(1))
@@ -169,8 +173,10 @@ func (r *rig) replaceBehind(t *testing.T, n int, content []byte) {
 	}
 }
 
-func TestDeletedElsewhere(t *testing.T) {
-	r := newRig(t)
+func TestDeletedElsewhere(t *testing.T) { inBothModes(t, testDeletedElsewhere) }
+
+func testDeletedElsewhere(t *testing.T, mode mode) {
+	r := newRig(t, mode)
 	mustStore(t, r.path(1), []byte("content"))
 	if _, err := os.Stat(r.path(1)); err != nil {
 		t.Fatal(err)
@@ -194,8 +200,10 @@ func TestStoredElsewhere(t *testing.T) {
 	wantFile(t, r.path(1), []byte("content"))
 }
 
-func TestReadsAreExact(t *testing.T) {
-	r := newRig(t)
+func TestReadsAreExact(t *testing.T) { inBothModes(t, testReadsAreExact) }
+
+func testReadsAreExact(t *testing.T, mode mode) {
+	r := newRig(t, mode)
 	content := testContent(3<<20+17, 1)
 	mustStore(t, r.path(1), content)
 	f, err := os.Open(r.path(1))

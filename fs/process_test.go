@@ -188,8 +188,10 @@ func (a *actor) want(t *testing.T, line string) {
 }
 
 // A process that is killed in the middle of a file leaves nothing.
-func TestKilledWhileWriting(t *testing.T) {
-	r := newRig(t)
+func TestKilledWhileWriting(t *testing.T) { inBothModes(t, testKilledWhileWriting) }
+
+func testKilledWhileWriting(t *testing.T, mode mode) {
+	r := newRig(t, mode)
 	a := r.play(t, "write", 1)
 	a.want(t, "ready")
 	a.Process.Kill()
@@ -208,8 +210,10 @@ func TestKilledWhileWriting(t *testing.T) {
 }
 
 // One that exits in peace has finished the file.
-func TestExitWithoutClose(t *testing.T) {
-	r := newRig(t)
+func TestExitWithoutClose(t *testing.T) { inBothModes(t, testExitWithoutClose) }
+
+func testExitWithoutClose(t *testing.T, mode mode) {
+	r := newRig(t, mode)
 	a := r.play(t, "exit", 1)
 	if err := a.Wait(); err != nil {
 		t.Fatal(err)
@@ -218,8 +222,10 @@ func TestExitWithoutClose(t *testing.T) {
 }
 
 // A commit under way does not end with the process that waits for it.
-func TestKilledDuringCommit(t *testing.T) {
-	r := newRig(t)
+func TestKilledDuringCommit(t *testing.T) { inBothModes(t, testKilledDuringCommit) }
+
+func testKilledDuringCommit(t *testing.T, mode mode) {
+	r := newRig(t, mode)
 	gate := backendtest.NewGate()
 	r.faulty.Inject(backendtest.Each(backendtest.OpCreate, backendtest.Hold(gate)))
 	a := r.play(t, "fsync", 1)
@@ -232,8 +238,10 @@ func TestKilledDuringCommit(t *testing.T) {
 	wantFile(t, r.path(1), []byte("content"))
 }
 
-func TestSignalledDuringCommit(t *testing.T) {
-	r := newRig(t)
+func TestSignalledDuringCommit(t *testing.T) { inBothModes(t, testSignalledDuringCommit) }
+
+func testSignalledDuringCommit(t *testing.T, mode mode) {
+	r := newRig(t, mode)
 	gate := backendtest.NewGate()
 	r.faulty.Inject(backendtest.Each(backendtest.OpCreate, backendtest.Hold(gate)))
 	a := r.play(t, "fsync", 1)
@@ -325,8 +333,10 @@ func TestKilledWhileWaitingToWrite(t *testing.T) {
 }
 
 // A child that inherits the file and exits does not commit half of it.
-func TestForkWhileWriting(t *testing.T) {
-	r := newRig(t)
+func TestForkWhileWriting(t *testing.T) { inBothModes(t, testForkWhileWriting) }
+
+func testForkWhileWriting(t *testing.T, mode mode) {
+	r := newRig(t, mode)
 	a := r.play(t, "fork", 1)
 	a.want(t, "ok")
 	a.want(t, "<nil>")
@@ -334,8 +344,10 @@ func TestForkWhileWriting(t *testing.T) {
 	wantFile(t, r.path(1), []byte("first second"))
 }
 
-func TestFileHandedToAChild(t *testing.T) {
-	r := newRig(t)
+func TestFileHandedToAChild(t *testing.T) { inBothModes(t, testFileHandedToAChild) }
+
+func testFileHandedToAChild(t *testing.T, mode mode) {
+	r := newRig(t, mode)
 	a := r.play(t, "hand over", 1)
 	a.want(t, "<nil>")
 	wantFile(t, r.path(1), []byte("by the child\n"))

@@ -63,6 +63,18 @@ type setting struct {
 	patience time.Duration
 }
 
+// mode says how the files of a rig are written.
+type mode = func(*setting)
+
+// inBothModes runs a test with a request for each write, and with a kernel that
+// gathers them, which it does without a local directory.
+func inBothModes(t *testing.T, test func(*testing.T, mode)) {
+	t.Run("direct", func(t *testing.T) { test(t, func(*setting) {}) })
+	t.Run("gathered", func(t *testing.T) { test(t, gathered) })
+}
+
+func gathered(s *setting) { s.noLocal = true }
+
 func newRig(t testing.TB, changes ...func(*setting)) *rig {
 	t.Helper()
 	s := setting{limit: 64 << 20, on: backendtest.NewMem(), timing: attachment.DefaultTiming(), patience: time.Minute}

@@ -37,7 +37,9 @@ type tree struct {
 	local    *gofs.LoopbackRoot // Path is empty without a local directory
 	started  time.Time          // the directories' times
 
+	gathers     bool // the kernel may gather writes: see cached.go
 	draining    atomic.Bool
+	cached      atomic.Int32  // files that the kernel gathers writes for
 	generations atomic.Uint64 // the last one given to a node
 	noLocalOnce sync.Once
 

@@ -37,10 +37,12 @@ func TestLayoutDirectoriesAlwaysExist(t *testing.T) {
 
 // What Orthanc does to store, read and delete a file, with the requests that
 // it costs.
-func TestAsOrthancDoes(t *testing.T) {
+func TestAsOrthancDoes(t *testing.T) { inBothModes(t, testAsOrthancDoes) }
+
+func testAsOrthancDoes(t *testing.T, mode mode) {
 	for _, sync := range []bool{true, false} {
 		for _, size := range []int{0, 1, 4095, 4096, 4097, 8191, 200_000, 3 << 20} {
-			r := newRig(t)
+			r := newRig(t, mode)
 			content := testContent(size, 1)
 			_, err := os.Stat(r.path(1))
 			wantErrno(t, "stat before", err, syscall.ENOENT)

@@ -37,7 +37,9 @@ func mustWrite(t testing.TB, fd int, p []byte) {
 	}
 }
 
-func TestFsyncThenCloseUploadsOnce(t *testing.T) {
+func TestFsyncThenCloseUploadsOnce(t *testing.T) { inBothModes(t, testFsyncThenCloseUploadsOnce) }
+
+func testFsyncThenCloseUploadsOnce(t *testing.T, mode mode) {
 	for name, syncs := range map[string][]func(int) error{
 		"close":               nil,
 		"fdatasync":           {syscall.Fdatasync},
@@ -46,7 +48,7 @@ func TestFsyncThenCloseUploadsOnce(t *testing.T) {
 		"fdatasync and fsync": {syscall.Fdatasync, syscall.Fsync},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t)
+			r := newRig(t, mode)
 			fd := create(t, r.path(1))
 			mustWrite(t, fd, []byte("content"))
 			for _, sync := range syncs {
@@ -66,8 +68,10 @@ func TestFsyncThenCloseUploadsOnce(t *testing.T) {
 	}
 }
 
-func TestWritesInAnyOrder(t *testing.T) {
-	r := newRig(t)
+func TestWritesInAnyOrder(t *testing.T) { inBothModes(t, testWritesInAnyOrder) }
+
+func testWritesInAnyOrder(t *testing.T, mode mode) {
+	r := newRig(t, mode)
 	fd := create(t, r.path(1))
 	for _, w := range []struct {
 		off  int64
@@ -130,8 +134,10 @@ func TestFailedFsync(t *testing.T) {
 }
 
 // Without fdatasync the failure is heard at close, by every descriptor.
-func TestFailedClose(t *testing.T) {
-	r := newRig(t)
+func TestFailedClose(t *testing.T) { inBothModes(t, testFailedClose) }
+
+func testFailedClose(t *testing.T, mode mode) {
+	r := newRig(t, mode)
 	r.faulty.Inject(backendtest.Each(backendtest.OpCreate, backendtest.Fail(errOutage)))
 	fd := create(t, r.path(1))
 	mustWrite(t, fd, []byte("content"))
@@ -177,10 +183,12 @@ func TestFailedWriteSticks(t *testing.T) {
 }
 
 // The store took the file but the answer was lost: Orthanc hears success.
-func TestLostAnswer(t *testing.T) {
+func TestLostAnswer(t *testing.T) { inBothModes(t, testLostAnswer) }
+
+func testLostAnswer(t *testing.T, mode mode) {
 	for _, sync := range []bool{true, false} {
 		for _, lost := range []error{errOutage, iofs.ErrExist} {
-			r := newRig(t)
+			r := newRig(t, mode)
 			r.faulty.Inject(backendtest.Nth(backendtest.OpCreate, 1, backendtest.LoseAnswer(lost)))
 			if err := storeAs(r.path(1), []byte("content"), sync); err != nil {
 				t.Errorf("lost %v: %v", lost, err)
@@ -190,8 +198,10 @@ func TestLostAnswer(t *testing.T) {
 	}
 }
 
-func TestTakenAtCommit(t *testing.T) {
-	r := newRig(t)
+func TestTakenAtCommit(t *testing.T) { inBothModes(t, testTakenAtCommit) }
+
+func testTakenAtCommit(t *testing.T, mode mode) {
+	r := newRig(t, mode)
 	fd := create(t, r.path(1))
 	mustWrite(t, fd, []byte("mine"))
 	other := []byte("another machine's")
@@ -205,8 +215,10 @@ func TestTakenAtCommit(t *testing.T) {
 	}
 }
 
-func TestPendingFileIsNobodyElses(t *testing.T) {
-	r := newRig(t)
+func TestPendingFileIsNobodyElses(t *testing.T) { inBothModes(t, testPendingFileIsNobodyElses) }
+
+func testPendingFileIsNobodyElses(t *testing.T, mode mode) {
+	r := newRig(t, mode)
 	fd := create(t, r.path(1))
 	mustWrite(t, fd, []byte("content"))
 	if info, err := os.Stat(r.path(1)); err != nil || info.Size() != 7 {
@@ -255,8 +267,10 @@ func TestDuplicatedDescriptors(t *testing.T) {
 }
 
 // All threads of a process that created a file may commit it.
-func TestCloseByAnotherThread(t *testing.T) {
-	r := newRig(t)
+func TestCloseByAnotherThread(t *testing.T) { inBothModes(t, testCloseByAnotherThread) }
+
+func testCloseByAnotherThread(t *testing.T, mode mode) {
+	r := newRig(t, mode)
 	onThread := func(f func()) {
 		done := make(chan struct{})
 		go func() {
@@ -293,8 +307,10 @@ func TestCloseByAnotherThread(t *testing.T) {
 }
 
 // A shell closes a duplicate of the empty file before anything is written.
-func TestShellRedirection(t *testing.T) {
-	r := newRig(t)
+func TestShellRedirection(t *testing.T) { inBothModes(t, testShellRedirection) }
+
+func testShellRedirection(t *testing.T, mode mode) {
+	r := newRig(t, mode)
 	for i, script := range []string{`echo hello >"$0"`, `cat /dev/stdin >"$0" <<E
 hello
 E`, `{ /bin/printf hel; /bin/echo lo; } >"$0"`, `exec 3>"$0"; echo hello >&3; exec 3>&-`} {
@@ -369,8 +385,10 @@ func TestUnlinkWhileOpen(t *testing.T) {
 }
 
 // An unlink during the commit waits for it, and leaves nothing.
-func TestUnlinkDuringCommit(t *testing.T) {
-	r := newRig(t)
+func TestUnlinkDuringCommit(t *testing.T) { inBothModes(t, testUnlinkDuringCommit) }
+
+func testUnlinkDuringCommit(t *testing.T, mode mode) {
+	r := newRig(t, mode)
 	gate := backendtest.NewGate()
 	r.faulty.Inject(backendtest.Each(backendtest.OpCreate, backendtest.Hold(gate)))
 	fd := create(t, r.path(1))
@@ -454,8 +472,10 @@ func TestNoBudget(t *testing.T) {
 	holder.Close()
 }
 
-func TestDrain(t *testing.T) {
-	r := newRig(t)
+func TestDrain(t *testing.T) { inBothModes(t, testDrain) }
+
+func testDrain(t *testing.T, mode mode) {
+	r := newRig(t, mode)
 	mustStore(t, r.path(1), []byte("content"))
 	fd := create(t, r.path(2))
 	mustWrite(t, fd, []byte("con"))
@@ -485,8 +505,10 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-func TestUnmountOfABusyTree(t *testing.T) {
-	r := newRig(t)
+func TestUnmountOfABusyTree(t *testing.T) { inBothModes(t, testUnmountOfABusyTree) }
+
+func testUnmountOfABusyTree(t *testing.T, mode mode) {
+	r := newRig(t, mode)
 	mustStore(t, r.path(1), []byte("content"))
 	f, err := os.Open(r.path(1))
 	if err != nil {

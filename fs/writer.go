@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	gofs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"orthanc-bucketfs/fs/attachment"
 )
@@ -19,6 +20,8 @@ type writeHandle struct {
 	mu     sync.Mutex // guards the fields below
 	logged bool       // the error that sticks has been logged
 	told   bool       // an fsync has reported it
+
+	refused syscall.Errno // why a write after the commit was not taken
 }
 
 func newWriteHandle(n *attachmentNode, creator uint32) *writeHandle {
@@ -31,10 +34,26 @@ func (h *writeHandle) Write(ctx context.Context, data []byte, off int64) (uint32
 	patient := untilDying(ctx)
 	defer patient.stop()
 	err := h.change(ctx, func() error { return h.node.writer.WriteAt(patient, data, off) })
-	if err != nil {
-		return 0, h.fail("write", err)
+	if err == nil {
+		return uint32(len(data)), 0
 	}
-	return uint32(len(data)), 0
+	code := h.fail("write", err)
+	if !h.node.cached {
+		return 0, code
+	}
+	if errors.Is(err, attachment.ErrCommitted) {
+		h.late(code)
+	}
+	return uint32(len(data)), 0 // fsync or close will tell
+}
+
+var _ = (gofs.FileReader)((*writeHandle)(nil))
+
+// Read serves the kernel, which completes a page before it writes a part of it.
+// Nobody else can read through this handle. What comes of it when nothing can
+// be written any more is refused when it is written.
+func (h *writeHandle) Read(_ context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
+	return fuse.ReadResultData(dest[:h.node.writer.ReadAt(dest, off)]), 0
 }
 
 func (h *writeHandle) truncate(ctx context.Context, size int64) syscall.Errno {
@@ -100,6 +119,10 @@ func (h *writeHandle) foreign(tid uint32) bool {
 }
 
 func (h *writeHandle) commit(ctx context.Context, op string) syscall.Errno {
+	h.node.gathered()
+	if code := h.lateErrno(); code != 0 {
+		return code
+	}
 	info, err := h.node.writer.Commit(ctx)
 	if err != nil {
 		return h.fail(op, err)
@@ -137,6 +160,7 @@ var _ = (gofs.FileReleaser)((*writeHandle)(nil))
 
 // Release drops what was never committed. Nobody would hear of a failure here.
 func (h *writeHandle) Release(context.Context) syscall.Errno {
+	h.node.gathered()
 	if h.node.pending() {
 		h.drop("its writer did not close it")
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/fs/memory"
@@ -21,7 +22,9 @@ func (s *Store) commit(ctx context.Context, u UUID, buf *memory.Buffer) (Info, e
 		return Info{}, &Error{Op: "commit", Key: u.Key(), Version: obj.Version, Err: err}
 	}
 	s.listings.created(u, obj)
-	return Info{UUID: u, Size: size, Modified: obj.Modified, Version: obj.Version}, nil
+	info := Info{UUID: u, Size: size, Modified: obj.Modified, Version: obj.Version, Seen: time.Now()}
+	s.recent.add(info)
+	return info, nil
 }
 
 func (s *Store) upload(ctx context.Context, u UUID, buf *memory.Buffer) (backends.Object, error) {

@@ -20,6 +20,7 @@ const (
 func (s *Store) Delete(ctx context.Context, u UUID) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timing.Delete)
 	defer cancel()
+	s.recent.forget(u)
 	err := s.deleteRepeatedly(ctx, u)
 	if err != nil {
 		s.Counters.FailedDeletes.Add(1)

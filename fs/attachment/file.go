@@ -50,6 +50,7 @@ func (s *Store) load(ctx context.Context, want Info, buf *memory.Buffer) (*File,
 		err = fmt.Errorf("%w: it is no longer under that key", backends.ErrChanged) // it may be under another
 	}
 	if err != nil {
+		s.recent.forget(want.UUID)
 		return nil, &Error{Op: "open", Key: want.key(), Version: want.Version, Err: err}
 	}
 	id := keyID(s.codec, stored) // before Open, which may wipe the bytes
@@ -57,7 +58,7 @@ func (s *Store) load(ctx context.Context, want Info, buf *memory.Buffer) (*File,
 	if err != nil {
 		return nil, &Error{Op: "open", Key: want.key(), Version: obj.Version, KeyID: id, Err: err}
 	}
-	info := Info{UUID: want.UUID, Size: want.Size, Modified: obj.Modified, Version: obj.Version, at: want.at}
+	info := Info{UUID: want.UUID, Size: want.Size, Modified: obj.Modified, Version: obj.Version, Seen: want.Seen, at: want.at}
 	return &File{Info: info, buf: buf, content: content}, nil
 }
 

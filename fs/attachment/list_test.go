@@ -138,7 +138,7 @@ func TestListingExpires(t *testing.T) {
 		if err := r.mem.Delete(t.Context(), u.Key()); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(DefaultTiming().Listing + time.Millisecond)
+		time.Sleep(max(DefaultTiming().Listing, DefaultTiming().Recent) + time.Millisecond)
 		_, err := r.Stat(t.Context(), u)
 		wantErr(t, err, fs.ErrNotExist)
 		if got := r.names(t, 1, 2); !slices.Equal(got, []UUID{other}) {

@@ -53,20 +53,21 @@ func newListings(ttl time.Duration) *listings {
 	return &listings{ttl: ttl, byDir: map[byte]*listing{}}
 }
 
-// find returns the object of u if a listing that is still believed has it.
-func (l *listings) find(u UUID) (backends.Object, bool) {
+// find returns the object of u, and when that was true, if a listing that is
+// still believed has it.
+func (l *listings) find(u UUID) (obj backends.Object, seen time.Time, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	li := l.byDir[u[0]]
 	if li == nil || li.stale(time.Now()) {
-		return backends.Object{}, false
+		return backends.Object{}, time.Time{}, false
 	}
 	i, ok := li.search(u)
 	if !ok {
-		return backends.Object{}, false
+		return backends.Object{}, time.Time{}, false
 	}
 	e := li.entries[i]
-	return backends.Object{Key: e.form.key(u), Size: e.stored, Modified: time.Unix(0, e.modified)}, true
+	return backends.Object{Key: e.form.key(u), Size: e.stored, Modified: time.Unix(0, e.modified)}, li.expires.Add(-l.ttl), true
 }
 
 // created and deleted keep the listings true to what this store did.

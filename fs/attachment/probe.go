@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 
 	"orthanc-bucketfs/backends"
 )
@@ -132,7 +133,7 @@ func (s *Store) samplePrefix(ctx context.Context, prefix string) error {
 
 func (s *Store) try(ctx context.Context, obj backends.Object) error {
 	u, _ := s.layout.Parse(obj.Key)
-	info, err := s.info("open", u, obj)
+	info, err := s.info("open", u, obj, time.Now())
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,8 @@ type Info struct {
 	UUID     UUID
 	Size     int64 // bytes of the file, not of the object
 	Modified time.Time
-	Version  string // the object's; empty if it came from a listing
+	Version  string    // the object's; empty if it came from a listing
+	Seen     time.Time // when this was true
 
 	at string // the object's key; empty for UUID.Key
 }
@@ -53,6 +54,7 @@ type Store struct {
 	log      *slog.Logger
 	timing   Timing
 	listings *listings
+	recent   *recent
 	orphans  *orphans
 	commits  sync.WaitGroup // commits in flight
 
@@ -69,6 +71,7 @@ func NewStore(o Options) *Store {
 		log:      o.Log,
 		timing:   o.Timing,
 		listings: newListings(o.Timing.Listing),
+		recent:   newRecent(o.Timing.Recent),
 	}
 	s.orphans = newOrphans(s)
 	return s
@@ -82,21 +85,41 @@ func (s *Store) Close() {
 }
 
 // Stat describes the attachment u with at most one request, or in layout flat
-// two, if it is not under its legacy key.
+// two, if it is not under its legacy key; with none if it is known from a
+// listing or was committed a moment ago.
 func (s *Store) Stat(ctx context.Context, u UUID) (Info, error) {
-	if obj, ok := s.listings.find(u); ok {
-		return s.info("stat", u, obj)
+	if info, ok, err := s.known(u); ok {
+		return info, err
 	}
 	ctx, cancel := s.timing.Request.bound(ctx, 0)
 	defer cancel()
+	seen := time.Now()
 	obj, err := s.locate(ctx, u)
 	if err != nil {
 		return Info{}, &Error{Op: "stat", Key: u.Key(), Err: err}
 	}
-	return s.info("stat", u, obj)
+	return s.info("stat", u, obj, seen)
 }
 
-func (s *Store) info(op string, u UUID, obj backends.Object) (Info, error) {
+// known describes u if that takes no request. What was committed here has a
+// version, and is believed unless a listing that is newer tells otherwise.
+func (s *Store) known(u UUID) (info Info, ok bool, err error) {
+	info, ok = s.recent.find(u)
+	obj, seen, listed := s.listings.find(u)
+	if !listed || ok && !seen.After(info.Seen) {
+		return info, ok, nil
+	}
+	if known := info; ok {
+		if info, err = s.info("stat", u, obj, seen); err == nil && info.Size == known.Size && info.Modified.Equal(known.Modified) {
+			return known, true, nil
+		}
+		s.recent.forget(u)
+	}
+	info, err = s.info("stat", u, obj, seen)
+	return info, true, err
+}
+
+func (s *Store) info(op string, u UUID, obj backends.Object, seen time.Time) (Info, error) {
 	size, err := s.codec.PlainSize(obj.Size)
 	if err == nil {
 		err = s.checkName(obj.Key)
@@ -104,7 +127,7 @@ func (s *Store) info(op string, u UUID, obj backends.Object) (Info, error) {
 	if err != nil {
 		return Info{}, &Error{Op: op, Key: obj.Key, Version: obj.Version, Err: err}
 	}
-	info := Info{UUID: u, Size: size, Modified: obj.Modified, Version: obj.Version}
+	info := Info{UUID: u, Size: size, Modified: obj.Modified, Version: obj.Version, Seen: seen}
 	if obj.Key != u.Key() {
 		info.at = obj.Key
 	}

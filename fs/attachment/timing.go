@@ -31,6 +31,7 @@ type Timing struct {
 	Delete  time.Duration   // unlink, retries included
 	Orphans []time.Duration // pauses before each look for an object of unknown fate
 	Listing time.Duration   // how long a listing is believed
+	Recent  time.Duration   // how long what was committed here is believed to be there
 }
 
 // DefaultTiming returns deadlines that a slow line at 1 MiB/s still meets.
@@ -43,5 +44,6 @@ func DefaultTiming() Timing {
 		Delete:  30 * time.Second,
 		Orphans: []time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute},
 		Listing: 5 * time.Second,
+		Recent:  10 * time.Second,
 	}
 }

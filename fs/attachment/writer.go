@@ -40,6 +40,32 @@ func (s *Store) Create(u UUID) *Writer {
 	return &Writer{uuid: u, store: s, buf: memory.New(s.budget, head, tail)}
 }
 
+// expedited is how many bytes an expedited Writer takes without asking for more
+// memory: more than nearly all attachments have. With the frame it is 4 MiB.
+const expedited = 4<<20 - 4<<10
+
+// Expedite makes the Writer, in which nothing has been written, one that does
+// not wait for the budget: it passes all others, beyond the limit if need be.
+// It reports false if memory is not plentiful; then it did nothing. There may
+// be few such Writers at a time.
+func (w *Writer) Expedite() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state == writing && w.buf.Expedite(expedited)
+}
+
+// ReadAt copies what has been written from offset off on into p and returns how
+// many bytes it copied: none when nothing can be written any more. It is for
+// whoever completes a page before it writes a part of it.
+func (w *Writer) ReadAt(p []byte, off int64) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.writable() != nil || off < 0 || off >= int64(w.buf.Size()) {
+		return 0
+	}
+	return copy(p, w.buf.Content()[off:])
+}
+
 // WriteAt writes p at offset off, all of it or nothing. What lies between the
 // old end and off is zero. It may wait for the budget.
 func (w *Writer) WriteAt(ctx context.Context, p []byte, off int64) error {

@@ -34,6 +34,7 @@ type Claim struct {
 	budget *Budget
 	ticket uint64 // 0 until it first asks
 	held   int64
+	urgent bool // must not wait for claims within the limit
 }
 
 type waiter struct {
@@ -70,6 +71,34 @@ func (c *Claim) Grow(ctx context.Context, n int64) error {
 		return nil
 	}
 	return b.wait(ctx, w)
+}
+
+// TryGrow makes c hold n bytes in all if it can be done without waiting, while
+// nobody else waits, and with the sum of all claims within ceiling bytes. It
+// reports whether c holds n bytes.
+func (c *Claim) TryGrow(n, ceiling int64) bool {
+	b := c.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	more := n - c.held
+	if more <= 0 {
+		return true
+	}
+	if len(b.queue) > 0 || b.used+more > min(ceiling, b.limit) {
+		return false
+	}
+	b.line(c)
+	c.held += more
+	b.used += more
+	return true
+}
+
+// Hurry makes c urgent, for good: it passes all others, and is given more
+// beyond the limit, up to twice the limit for the sum.
+func (c *Claim) Hurry() {
+	c.budget.mu.Lock()
+	defer c.budget.mu.Unlock()
+	c.urgent = true
 }
 
 // Shrink makes c hold at most n bytes.
@@ -114,15 +143,11 @@ func (b *Budget) enqueue(c *Claim, n int64) *waiter {
 		return nil
 	}
 	w := &waiter{claim: c, more: n - c.held, granted: make(chan struct{})}
-	if c == b.elder {
-		// The claims ahead of it wait for the elder: it must not wait for them.
+	if b.passes(w) {
 		b.grant(w)
 		return nil
 	}
-	if c.ticket == 0 {
-		b.tickets++
-		c.ticket = b.tickets
-	}
+	b.line(c)
 	i, _ := slices.BinarySearchFunc(b.queue, c.ticket, func(w *waiter, t uint64) int {
 		return int(int64(w.claim.ticket - t))
 	})
@@ -132,6 +157,14 @@ func (b *Budget) enqueue(c *Claim, n int64) *waiter {
 		return nil
 	}
 	return w
+}
+
+// line gives c its place, unless it has one.
+func (b *Budget) line(c *Claim) {
+	if c.ticket == 0 {
+		b.tickets++
+		c.ticket = b.tickets
+	}
 }
 
 func (b *Budget) wait(ctx context.Context, w *waiter) error {
@@ -160,15 +193,30 @@ func (b *Budget) withdraw(w *waiter, cause error) error {
 	return fmt.Errorf("waiting for %d bytes of memory: %w", w.more, cause)
 }
 
-// serve grants from the head of the queue for as long as the head fits.
+// serve grants to those that may pass, and then from the head of the queue for
+// as long as the head fits.
 func (b *Budget) serve() {
-	for len(b.queue) > 0 && b.fits(b.queue[0]) {
-		w := b.queue[0]
-		b.queue = slices.Delete(b.queue, 0, 1)
+	for {
+		i := slices.IndexFunc(b.queue, b.passes)
+		if i < 0 && len(b.queue) > 0 && b.fits(b.queue[0]) {
+			i = 0
+		}
+		if i < 0 {
+			return
+		}
+		w := b.queue[i]
+		b.queue = slices.Delete(b.queue, i, i+1)
 		b.grant(w)
 	}
 }
 
+// passes reports that w is to be granted before those ahead of it: they wait
+// for the elder, and for what is urgent, which must not wait for them.
+func (b *Budget) passes(w *waiter) bool {
+	return (w.claim == b.elder || w.claim.urgent) && b.used+w.more <= 2*b.limit
+}
+
+// fits reports that the head of the queue is to be granted.
 func (b *Budget) fits(w *waiter) bool {
 	if b.used+w.more <= b.limit {
 		return true
@@ -176,7 +224,7 @@ func (b *Budget) fits(w *waiter) bool {
 	if w.claim.held > 0 && b.elder == nil {
 		b.elder = w.claim
 	}
-	return b.elder == w.claim
+	return b.passes(w)
 }
 
 func (b *Budget) grant(w *waiter) {

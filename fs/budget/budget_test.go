@@ -413,3 +413,76 @@ func BenchmarkGrowRelease(b *testing.B) {
 		}
 	})
 }
+
+func TestTryGrowNeverWaits(t *testing.T) {
+	b := New(100, patience)
+	c := b.Claim()
+	if c.TryGrow(51, 50) || !c.TryGrow(50, 50) || !c.TryGrow(10, 0) || c.TryGrow(101, 200) {
+		t.Error("the ceiling does not decide")
+	}
+	wantUsage(t, b, 50, 0)
+	synctest.Test(t, func(t *testing.T) {
+		b := New(100, patience)
+		holder, waiter := b.Claim(), b.Claim()
+		grow(t, holder, 50)
+		go func() { grow(t, waiter, 60) }()
+		synctest.Wait()
+		if b.Claim().TryGrow(10, 100) {
+			t.Error("passed somebody who waits")
+		}
+		holder.Release()
+	})
+}
+
+// What is urgent passes those who wait, and takes the sum beyond the limit, but
+// not beyond twice the limit.
+func TestUrgentClaims(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New(100, patience)
+		holder, waiter, first, second := b.Claim(), b.Claim(), b.Claim(), b.Claim()
+		grow(t, holder, 90)
+		go func() { grow(t, waiter, 50) }()
+		synctest.Wait()
+		first.Hurry()
+		second.Hurry()
+		grow(t, first, 80)
+		wantUsage(t, b, 170, 1)
+		granted := make(chan error, 1)
+		go func() { granted <- second.Grow(t.Context(), 31) }()
+		synctest.Wait()
+		wantUsage(t, b, 170, 2)
+		first.Shrink(79)
+		if err := <-granted; err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		wantUsage(t, b, 200, 1) // the one that waits longer still waits
+		for _, c := range []*Claim{first, second, holder} {
+			c.Release()
+		}
+		synctest.Wait()
+		wantUsage(t, b, 50, 0)
+		waiter.Release()
+	})
+}
+
+// The elder waits for what is urgent, and gets what it leaves.
+func TestElderAndUrgentClaims(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New(100, patience)
+		elder, other, urgent := b.Claim(), b.Claim(), b.Claim()
+		grow(t, elder, 20)
+		grow(t, other, 80)
+		urgent.Hurry()
+		grow(t, urgent, 90)
+		granted := make(chan error, 1)
+		go func() { granted <- elder.Grow(t.Context(), 60) }()
+		synctest.Wait()
+		wantUsage(t, b, 190, 1)
+		urgent.Release()
+		if err := <-granted; err != nil {
+			t.Error(err)
+		}
+		wantUsage(t, b, 140, 0)
+	})
+}

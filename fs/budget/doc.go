@@ -18,6 +18,10 @@
 //     the others hold. There is one elder at a time, and while the sum is above
 //     the limit nobody else is given anything. So the sum is within the limit
 //     in normal use, and never above twice the limit.
+//   - A claim may be made urgent, for work that others would be held up by if it
+//     waited. It passes everybody, and may take the sum beyond the limit, but
+//     not beyond twice the limit. Above the limit the elder gets what the
+//     urgent leave. There must be few of them, and they must soon be done.
 //   - Waiting ends with the caller's context, or with ErrBusy when the
 //     budget's own patience is exhausted. A wait that ended in an error leaves
 //     no trace; what the claim held before, it still holds.

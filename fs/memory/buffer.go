@@ -69,6 +69,21 @@ func (b *Buffer) Allocate(ctx context.Context, size int64) error {
 	return nil
 }
 
+// Expedite gives an empty buffer room for size bytes, if that can be done
+// without waiting and leaves half of the budget free, and makes its claim
+// urgent. It reports false if it did nothing.
+func (b *Buffer) Expedite(size int64) bool {
+	if size > b.limit || !b.claim.TryGrow(b.cost(size), b.limit/2) {
+		return false
+	}
+	if err := b.remap(size); err != nil {
+		b.Free()
+		return false
+	}
+	b.claim.Hurry()
+	return true
+}
+
 // Resize sets the size of the content, in steps that make a run of small
 // appends cheap. What is added is zero. It waits for the budget as
 // budget.Claim.Grow does; after an error the buffer is unchanged.

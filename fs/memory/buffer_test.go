@@ -202,3 +202,28 @@ func BenchmarkAppend4096(b *testing.B) {
 		})
 	}
 }
+
+func TestExpedite(t *testing.T) {
+	b, bu := newBuffer(t, limit)
+	if b.Expedite(limit/2 + 1) {
+		t.Error("took more than half of the budget")
+	}
+	if !b.Expedite(limit/2-head-tail) || bu.Usage().Used != limit/2 {
+		t.Errorf("%d bytes are reserved", bu.Usage().Used)
+	}
+	other := New(bu, head, tail)
+	defer other.Free()
+	if other.Expedite(1) {
+		t.Error("took memory that is not plentiful")
+	}
+	if err := other.Resize(t.Context(), limit/4); err != nil {
+		t.Fatal(err)
+	}
+	// Beyond the limit, without waiting for the other.
+	if err := b.Resize(t.Context(), limit); err != nil {
+		t.Fatal(err)
+	}
+	if used := bu.Usage().Used; used <= limit || used > 2*limit {
+		t.Errorf("%d bytes are reserved", used)
+	}
+}
