@@ -122,10 +122,16 @@ func KeyID(header []byte) (uint32, error) {
 	if len(header) < nonceAt {
 		return 0, fmt.Errorf("%w: %d bytes are too few for a master key id", ErrCorrupt, len(header))
 	}
-	if string(header[:keyIDAt]) != magic {
+	if !HasMagic(header) {
 		return 0, fmt.Errorf("%w: it does not begin with %q: not sealed, or in another format", ErrCorrupt, magic)
 	}
 	return binary.LittleEndian.Uint32(header[keyIDAt:nonceAt]), nil
+}
+
+// HasMagic reports whether header begins as every envelope does. What does not
+// is none; what does may be anything until it is opened.
+func HasMagic(header []byte) bool {
+	return len(header) >= keyIDAt && string(header[:keyIDAt]) == magic
 }
 
 func checkSize(sealed int64) error {

@@ -33,6 +33,9 @@
 // link is never followed. An object looked for behind one is an error of its
 // own, since the bucket cannot tell whether it is missing.
 //
+// If the directory of the bucket itself is removed, nothing says any more what
+// it held: looking for an object is then an error of its own, too.
+//
 // # Limits
 //
 // A system call under way cannot be interrupted: a cancelled call ends after

@@ -54,6 +54,9 @@ func (l *lister) start(b *Bucket) error {
 	if err := l.ctx.Err(); err != nil {
 		return err
 	}
+	if err := b.present(); err != nil {
+		return err
+	}
 	dir := l.opts.Prefix[:strings.LastIndexByte(l.opts.Prefix, '/')+1]
 	if dir != "" {
 		name := strings.TrimSuffix(dir, "/")

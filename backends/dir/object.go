@@ -14,11 +14,14 @@ import (
 func (b *Bucket) lstat(key string) (fs.FileInfo, error) {
 	if err := b.checkParents(key); err != nil {
 		if missing(err) {
-			return nil, fs.ErrNotExist
+			return nil, b.absent()
 		}
 		return nil, err
 	}
 	fi, err := b.root.Lstat(key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, b.absent()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -27,6 +30,26 @@ func (b *Bucket) lstat(key string) (fs.FileInfo, error) {
 	}
 	return fi, nil
 }
+
+// absent returns what it means that an object is not there: fs.ErrNotExist, or
+// that nothing is there any more, which says nothing about the object.
+func (b *Bucket) absent() error {
+	if err := b.present(); err != nil {
+		return err
+	}
+	return fs.ErrNotExist
+}
+
+// present returns an error if the directory of the bucket was removed.
+func (b *Bucket) present() error {
+	fi, err := b.root.Stat(".")
+	if err == nil && fi.Sys().(*syscall.Stat_t).Nlink == 0 {
+		return errRemoved
+	}
+	return err
+}
+
+var errRemoved = errors.New("the directory of the bucket was removed: put it back and restart")
 
 // checkParents looks at every directory above name. os.Root stays inside the
 // bucket, but follows the symbolic links there, which listings do not show.

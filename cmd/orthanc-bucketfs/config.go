@@ -14,19 +14,20 @@ import (
 // Config is the configuration, with the names it has in the file. It comes from
 // loadConfig and has passed Validate.
 type Config struct {
-	Mountpoint string       `toml:"mountpoint"`
-	Backend    string       `toml:"backend"`
-	RootPath   string       `toml:"root_path"`
-	Layout     string       `toml:"layout"`
-	Owner      string       `toml:"owner"`
-	LocalDir   string       `toml:"local_dir"`
-	ReadOnly   bool         `toml:"read_only"`
-	Dir        DirBackend   `toml:"dir"`
-	S3         s3.Config    `toml:"s3"`
-	Azure      azure.Config `toml:"azure"`
-	GCS        gcs.Config   `toml:"gcs"`
-	Encryption Encryption   `toml:"encryption"`
-	Log        Log          `toml:"log"`
+	Mountpoint  string       `toml:"mountpoint"`
+	Backend     string       `toml:"backend"`
+	RootPath    string       `toml:"root_path"`
+	Layout      string       `toml:"layout"`
+	Owner       string       `toml:"owner"`
+	LocalDir    string       `toml:"local_dir"`
+	FallbackDir string       `toml:"fallback_dir"`
+	ReadOnly    bool         `toml:"read_only"`
+	Dir         DirBackend   `toml:"dir"`
+	S3          s3.Config    `toml:"s3"`
+	Azure       azure.Config `toml:"azure"`
+	GCS         gcs.Config   `toml:"gcs"`
+	Encryption  Encryption   `toml:"encryption"`
+	Log         Log          `toml:"log"`
 
 	origin
 }
@@ -41,6 +42,7 @@ type Encryption struct {
 	Enable                bool              `toml:"enable"`
 	MasterKey             KeyFile           `toml:"master_key"`
 	PreviousMasterKeys    []PreviousKeyFile `toml:"previous_master_keys"`
+	AcceptPlaintext       bool              `toml:"accept_plaintext"`
 	MaxConcurrentInputMiB int64             `toml:"max_concurrent_input_mib"`
 }
 

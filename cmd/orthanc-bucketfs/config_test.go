@@ -85,6 +85,7 @@ root_path = "hospital/ct"
 layout = "flat"
 owner = "1000:1000"
 local_dir = "/var/local/orthanc"
+fallback_dir = "/var/local/old"
 read_only = true
 dir.path = "/srv/bucket"
 [s3]
@@ -127,6 +128,7 @@ max_retries = 4
 [encryption]
 enable = true
 master_key = { id = 4294967295, path = "/etc/keys/new.key" }
+accept_plaintext = true
 max_concurrent_input_mib = 5000
 [[encryption.previous_master_keys]]
 id = 0
@@ -142,7 +144,7 @@ format = "json"
 	limits := backends.Limits{ConnectionTimeout: 1, RequestTimeout: 2, MaxConnections: 3, MaxRetries: 4}
 	want := Config{
 		Mountpoint: "/mnt/images", Backend: "dir", RootPath: "hospital/ct", Layout: "flat", Owner: "1000:1000",
-		LocalDir: "/var/local/orthanc", ReadOnly: true,
+		LocalDir: "/var/local/orthanc", FallbackDir: "/var/local/old", ReadOnly: true,
 		Dir: DirBackend{Path: "/srv/bucket"},
 		S3: s3.Config{
 			Bucket: "images", Region: "eu-central-1", Endpoint: "https://s3.example.com",
@@ -164,6 +166,7 @@ format = "json"
 			Enable:                true,
 			MasterKey:             KeyFile{ID: new(int64(1<<32 - 1)), Path: "/etc/keys/new.key"},
 			PreviousMasterKeys:    []PreviousKeyFile{{KeyFile{ID: new(int64(0)), Path: "/etc/keys/old.key"}, time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)}},
+			AcceptPlaintext:       true,
 			MaxConcurrentInputMiB: 5000,
 		},
 		Log: Log{Level: "warn", Format: "json"},
@@ -296,6 +299,8 @@ func TestRefusedConfigurations(t *testing.T) {
 		{"array of tables for table", "[[dir]]\npath = '/b'", []string{"1 dir"}},
 		{"table for array", "[encryption]\nprevious_master_keys = { id = 1, path = '/k' }", []string{"2 encryption.previous_master_keys"}},
 		{"strings for tables", "[encryption]\nprevious_master_keys = [\n'/k',\n'/l' ]", []string{"3 encryption.previous_master_keys[0]", "4 encryption.previous_master_keys[1]"}},
+		{"accept_plaintext without encryption", "backend = 'dir'\n[dir]\npath='/b'\n[encryption]\nenable = false\naccept_plaintext = true", []string{"6 encryption.accept_plaintext"}},
+		{"relative fallback_dir", "fallback_dir = 'old'\n" + required, []string{"1 fallback_dir"}},
 		{"end of the current key", strings.Replace(required, " }", ", not_after = 2026-01-31T00:00:00Z }", 1), []string{"5 encryption.master_key.not_after"}},
 		{"end as a string", required + "previous_master_keys = [\n{id=2,path='/k',not_after='2026-01-31T00:00:00Z'}]", []string{"7 encryption.previous_master_keys[0].not_after"}},
 		{"end without an offset", required + "previous_master_keys = [\n{id=2,path='/k',not_after=2026-01-31T00:00:00}]", []string{"7 encryption.previous_master_keys[0].not_after"}},

@@ -85,6 +85,7 @@ func TestConvertConfigRefuses(t *testing.T) {
 		{"text for boolean", `{"AwsS3Storage":{` + s3 + `,"VirtualAddressing":"no"}}`, "VirtualAddressing: is neither"},
 		{"password in endpoint", `{"AwsS3Storage":{` + s3 + `,"Endpoint":"a:hush@b"}}`, "AwsS3Storage.Endpoint: holds more"},
 		{"structure", `{"AwsS3Storage":{` + s3 + `,"StorageStructure":"round"}}`, `"round" is neither "flat" nor "legacy"`},
+		{"hybrid mode", `{"AwsS3Storage":{` + s3 + `,"HybridMode":"Both"}}`, `AwsS3Storage.HybridMode: "Both" is neither`},
 		{"root path", `{"AwsS3Storage":{` + s3 + `,"RootPath":"a//b"}}`, `AwsS3Storage.RootPath: "a//b" cannot be written`},
 		{"absolute root path", `{"AwsS3Storage":{` + s3 + `,"RootPath":"/a"}}`, `AwsS3Storage.RootPath: "/a" cannot be written`},
 		{"no master key", `{"AwsS3Storage":{` + s3 + `,"StorageEncryption":{"Enable":true}}}`, "StorageEncryption.MasterKey: is missing"},

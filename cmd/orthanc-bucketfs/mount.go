@@ -66,6 +66,10 @@ func mountStack(ctx context.Context, cfg Config, s *stack, systemd supervisor, s
 	for _, f := range findings {
 		log.Info("checked", "item", f.item, "found", f.detail)
 	}
+	if cfg.Encryption.AcceptPlaintext {
+		log.Warn("accept_plaintext is on: objects that are not sealed are shown as they are, also those that somebody else puts " +
+			"into the bucket; remove it when all are sealed")
+	}
 	m, err := startMount(cfg, s, log)
 	if err != nil {
 		return err

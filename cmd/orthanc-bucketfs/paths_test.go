@@ -83,10 +83,10 @@ func TestExpansionFaultsNameTheKey(t *testing.T) {
 }
 
 func TestDirectoriesAreApart(t *testing.T) {
-	// m mountpoint, b bucket, l local_dir, k key file
+	// m mountpoint, b bucket, l local_dir, o fallback_dir, k key file
 	tests := []struct {
-		m, b, l, k string
-		want       []string
+		m, b, l, o, k string
+		want          []string
 	}{
 		{m: "/x/m", b: "/x/b", l: "/x/l", k: "/x/k"},
 		{m: "/x/m", b: "/x/m2", l: "/x/m2l", k: "/x/m2k"},
@@ -102,11 +102,19 @@ func TestDirectoriesAreApart(t *testing.T) {
 		{m: "/m", b: "/b", l: "/l", k: "/m/k", want: []string{"encryption.master_key.path"}},
 		{m: "/m", b: "/b", l: "/l", k: "/b/k", want: []string{"encryption.master_key.path"}},
 		{m: "/m", b: "/b", l: "/l", k: "/l/k", want: []string{"encryption.master_key.path"}},
+		{m: "/m", b: "/b", l: "/l", o: "/o", k: "/k"},
+		{m: "/m", b: "/b", l: "/l", o: "/l", k: "/k"}, // the old directory, with the index in it
+		{m: "/m", b: "/b", l: "/o/l", o: "/o", k: "/k", want: []string{"fallback_dir"}},
+		{m: "/m", b: "/b", l: "/l", o: "/l/o", k: "/k", want: []string{"fallback_dir"}},
+		{m: "/m", b: "/b", o: "/m", k: "/k", want: []string{"fallback_dir"}},
+		{m: "/o/m", b: "/b", o: "/o", k: "/k", want: []string{"fallback_dir"}},
+		{m: "/m", b: "/b", o: "/b/o", k: "/k", want: []string{"fallback_dir"}},
 		{m: "/x/m", b: "/x/m", l: "/x/m", k: "/k", want: []string{"dir.path", "local_dir", "local_dir"}},
 	}
 	for _, test := range tests {
 		cfg := validConfig()
 		cfg.Mountpoint, cfg.Dir.Path, cfg.LocalDir, cfg.Encryption.MasterKey.Path = test.m, test.b, test.l, test.k
+		cfg.FallbackDir = test.o
 		if got := faultKeys(cfg.Validate(noEnvironment)); !slices.Equal(got, test.want) {
 			t.Errorf("%+v: got %q", test, got)
 		}

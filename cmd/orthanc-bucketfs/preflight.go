@@ -31,6 +31,7 @@ func preflight(ctx context.Context, cfg Config, s *stack) []finding {
 		checkSample(ctx, s),
 		checkFUSE(),
 		checkLocalDir(cfg),
+		checkFallback(cfg),
 		checkMountpoint(cfg),
 	}
 }
@@ -82,6 +83,14 @@ func checkLocalDir(cfg Config) finding {
 		err = cfg.fault("local_dir", err, "create the directory, for Orthanc's user, or name another")
 	}
 	return finding{"local_dir", cfg.LocalDir, err}
+}
+
+// checkFallback tells what opening the stack has found in order.
+func checkFallback(cfg Config) finding {
+	if cfg.FallbackDir == "" {
+		return finding{"fallback_dir", "not set: what is not in the bucket does not exist", nil}
+	}
+	return finding{"fallback_dir", cfg.FallbackDir + ": plain files of before the bucket, shown where the bucket has none", nil}
 }
 
 // describeKeys says what seals new files.

@@ -25,7 +25,8 @@ type stack struct {
 	store  *attachment.Store
 	bucket backends.Bucket
 	keys   *crypto.KeyRing // nil without encryption
-	closer io.Closer
+
+	closers []io.Closer
 }
 
 // openStack wires configuration, keys, bucket and budget together. What is
@@ -40,7 +41,11 @@ func openStack(ctx context.Context, cfg Config, log *slog.Logger) (*stack, error
 		return nil, err
 	}
 	layout, _ := parseLayout(cfg.Layout)
-	s := &stack{bucket: backends.WithPrefix(bucket, cfg.RootPath), keys: keys, closer: closer}
+	s := &stack{bucket: backends.WithPrefix(bucket, cfg.RootPath), keys: keys, closers: []io.Closer{closer}}
+	fallback, err := s.openFallback(cfg)
+	if err != nil {
+		return nil, errors.Join(err, closer.Close())
+	}
 	s.store = attachment.NewStore(attachment.Options{
 		Bucket: s.bucket,
 		Layout: layout,
@@ -48,6 +53,9 @@ func openStack(ctx context.Context, cfg Config, log *slog.Logger) (*stack, error
 		Budget: budget.New(cfg.Encryption.MaxConcurrentInputMiB<<20, budgetPatience),
 		Log:    log,
 		Timing: attachment.DefaultTiming(),
+
+		AcceptPlaintext: cfg.Encryption.AcceptPlaintext,
+		Fallback:        fallback,
 	})
 	return s, nil
 }
@@ -103,5 +111,9 @@ func openCodec(cfg Config) (attachment.Codec, *crypto.KeyRing, error) {
 // close waits for what is under way and gives everything back.
 func (s *stack) close() error {
 	s.store.Close()
-	return s.closer.Close()
+	var errs []error
+	for _, c := range s.closers {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
 }

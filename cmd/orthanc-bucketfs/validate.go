@@ -90,6 +90,10 @@ func (f *faults) checkKeys(e *Encryption) {
 			f.add(k.name, "to seal new files and read sealed ones, set enable = true; to store plaintext in a bucket "+
 				"that holds nothing sealed, remove the key", "is set while encryption.enable is false")
 		}
+		if e.AcceptPlaintext {
+			f.add("encryption.accept_plaintext", "remove it, or set enable = true to seal new files",
+				"is true while encryption.enable is false, so that there is nothing else than plaintext")
+		}
 		return
 	}
 	if e.MasterKey == (KeyFile{}) {
@@ -120,16 +124,24 @@ func (f *faults) checkKeyID(k namedKeyFile, seen map[int64]string) {
 
 func (f *faults) checkPaths(c *Config, lookupEnv func(string) (string, bool)) {
 	mountpoint := f.expandPath("mountpoint", &c.Mountpoint, lookupEnv)
-	var bucket, local place
+	var bucket, local, fallback place
 	if c.Backend == "dir" {
 		bucket = f.expandPath("dir.path", &c.Dir.Path, lookupEnv)
 	}
 	if c.LocalDir != "" {
 		local = f.expandPath("local_dir", &c.LocalDir, lookupEnv)
 	}
+	if c.FallbackDir != "" {
+		fallback = f.expandPath("fallback_dir", &c.FallbackDir, lookupEnv)
+	}
 	f.keepApart(bucket, mountpoint, "the daemon would wait for itself")
 	f.keepApart(local, mountpoint, "the daemon would wait for itself")
 	f.keepApart(local, bucket, "local files and objects would be taken for each other")
+	f.keepApart(fallback, mountpoint, "the daemon would wait for itself")
+	f.keepApart(fallback, bucket, "objects would be taken for plain files")
+	if fallback.relation(local) != isSame { // an old StorageDirectory with the index in it serves as both
+		f.keepApart(fallback, local, "local files and attachments would be taken for each other")
+	}
 	for key, path := range map[string]*string{
 		"s3.secret_key_file":           &c.S3.SecretKeyFile,
 		"s3.ca_certificates":           &c.S3.CACertificates,

@@ -1,6 +1,8 @@
 package attachment
 
 import (
+	"fmt"
+
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/crypto"
 )
@@ -32,6 +34,17 @@ func (s sealed) Seal(u UUID, frame []byte) error { return s.ring.Seal(u, frame) 
 
 func (s sealed) Open(u UUID, obj backends.Object, stored []byte) ([]byte, error) {
 	return s.ring.OpenStored(u, stored, obj.Modified)
+}
+
+// unsealed is the codec of plaintext among envelopes. What begins as an envelope
+// is none, whatever is wrong with it.
+type unsealed struct{ plain }
+
+func (unsealed) Open(_ UUID, _ backends.Object, stored []byte) ([]byte, error) {
+	if crypto.HasMagic(stored) {
+		return nil, fmt.Errorf("%w: it begins as an envelope, and is no plaintext", crypto.ErrCorrupt)
+	}
+	return stored, nil
 }
 
 // Plain returns the codec of a bucket without encryption: objects are the

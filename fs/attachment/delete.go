@@ -3,6 +3,7 @@ package attachment
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"time"
 
@@ -47,6 +48,11 @@ func (s *Store) deleteRepeatedly(ctx context.Context, u UUID) error {
 }
 
 func (s *Store) deleteObjects(ctx context.Context, u UUID) error {
+	if s.fallback != nil {
+		if err := s.fallback.Delete(ctx, u.Key()); err != nil {
+			return fmt.Errorf("in the fallback directory: %w", err)
+		}
+	}
 	if s.layout == Flat {
 		flat, err := s.flatObjects(ctx, u)
 		for i := 0; err == nil && i < len(flat); i++ {

@@ -25,7 +25,7 @@ type File struct {
 // holds that one, the error wraps backends.ErrChanged. It waits for the budget
 // before it fetches. The caller closes the File.
 func (s *Store) Open(ctx context.Context, want Info) (f *File, err error) {
-	head, tail := s.codec.Frame()
+	head, tail := s.codecAt(want.at).Frame()
 	buf := memory.New(s.budget, head, tail)
 	defer func() {
 		if f == nil { // also after a panic
@@ -42,19 +42,20 @@ func (s *Store) load(ctx context.Context, want Info, buf *memory.Buffer) (*File,
 	ctx, cancel := s.timing.Request.bound(ctx, want.Size)
 	defer cancel()
 	stored := buf.Framed()
-	obj, err := s.fetch(ctx, want.key(), want.Version, stored)
+	obj, err := s.fetch(ctx, want, stored)
 	if errors.Is(err, backends.ErrChanged) || errors.Is(err, fs.ErrNotExist) {
 		s.listings.forget(want.UUID)
 	}
-	if errors.Is(err, fs.ErrNotExist) && want.at != "" {
-		err = fmt.Errorf("%w: it is no longer under that key", backends.ErrChanged) // it may be under another
+	if errors.Is(err, fs.ErrNotExist) && want.at.mayMove() {
+		err = fmt.Errorf("%w: it is no longer there", backends.ErrChanged) // but perhaps elsewhere
 	}
 	if err != nil {
 		s.recent.forget(want.UUID)
 		return nil, &Error{Op: "open", Key: want.key(), Version: want.Version, Err: err}
 	}
-	id := keyID(s.codec, stored) // before Open, which may wipe the bytes
-	content, err := s.codec.Open(want.UUID, obj, stored)
+	codec := s.codecAt(want.at)
+	id := keyID(codec, stored) // before Open, which may wipe the bytes
+	content, err := codec.Open(want.UUID, obj, stored)
 	if err != nil {
 		return nil, &Error{Op: "open", Key: want.key(), Version: obj.Version, KeyID: id, Err: err}
 	}
@@ -62,10 +63,10 @@ func (s *Store) load(ctx context.Context, want Info, buf *memory.Buffer) (*File,
 	return &File{Info: info, buf: buf, content: content}, nil
 }
 
-// fetch fills p with the whole object under key, which must have exactly
-// len(p) bytes.
-func (s *Store) fetch(ctx context.Context, key, version string, p []byte) (backends.Object, error) {
-	n, obj, err := s.readRanges(ctx, key, version, p)
+// fetch fills p with the whole object that want describes, which must have
+// exactly len(p) bytes.
+func (s *Store) fetch(ctx context.Context, want Info, p []byte) (backends.Object, error) {
+	n, obj, err := readRanges(ctx, s.bucketAt(want.at), want.key(), want.Version, p)
 	if err == nil && (obj.Size != int64(len(p)) || n != len(p)) {
 		err = fmt.Errorf("%w: %d bytes, expected %d", backends.ErrChanged, obj.Size, len(p))
 	}

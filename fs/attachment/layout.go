@@ -50,7 +50,10 @@ func (l Layout) prefix(aa byte) string {
 // it for every attachment.
 type form uint8
 
-const legacyForm form = 0
+const (
+	legacyForm   form = 0
+	fallbackForm form = 255 // in the fallback directory, of which a listing keeps the names alone
+)
 
 // flatEndings returns the ends of flat names, in an order that never changes.
 // In the plugin's source that is BaseStorage::GetPath, and .unk what release 1.2

@@ -16,23 +16,26 @@ func (s *Store) Dirs(ctx context.Context) ([]byte, error) {
 	if s.layout == Flat {
 		return allDirs(), nil
 	}
+	dirs, err := s.dirsOf(ctx, s.bucket)
+	if err != nil || s.fallback == nil {
+		return dirs, err
+	}
+	older, err := s.dirsOf(ctx, s.fallback)
+	dirs = append(dirs, older...)
+	slices.Sort(dirs)
+	return slices.Compact(dirs), err
+}
+
+func (s *Store) dirsOf(ctx context.Context, b backends.Bucket) ([]byte, error) {
 	var dirs []byte
-	opts := backends.ListOptions{Shallow: true}
-	for {
-		page, err := s.list(ctx, opts)
-		if err != nil {
-			return nil, err
-		}
+	err := s.eachPage(ctx, b, backends.ListOptions{Shallow: true}, func(page backends.Page) {
 		for _, p := range page.Prefixes {
 			if aa, ok := ParseDir(p[:len(p)-1]); ok {
 				dirs = append(dirs, aa)
 			}
 		}
-		if page.Next == "" {
-			return dirs, nil
-		}
-		opts.Token = page.Next
-	}
+	})
+	return dirs, err
 }
 
 func allDirs() []byte {
@@ -90,38 +93,54 @@ func (s *Store) dir(ctx context.Context, aa byte) ([]entry, error) {
 
 func (s *Store) loadDir(ctx context.Context, aa byte) ([]entry, error) {
 	var entries []entry
-	opts := backends.ListOptions{Prefix: s.layout.prefix(aa)}
-	for {
-		page, err := s.list(ctx, opts)
-		if err != nil {
-			return nil, err
-		}
+	err := s.eachPage(ctx, s.bucket, backends.ListOptions{Prefix: s.layout.prefix(aa)}, func(page backends.Page) {
 		for _, obj := range page.Objects {
 			if u, f, ok := s.layout.parse(obj.Key); ok {
 				entries = append(entries, entry{u, obj.Size, obj.Modified.UnixNano(), f})
 			}
 		}
-		if page.Next == "" {
-			return s.merge(entries), nil
-		}
-		opts.Token = page.Next
+	})
+	if err != nil || s.fallback == nil {
+		return s.merge(entries), err
 	}
+	err = s.eachPage(ctx, s.fallback, backends.ListOptions{Prefix: Legacy.prefix(aa)}, func(page backends.Page) {
+		for _, obj := range page.Objects {
+			if u, ok := ParseKey(obj.Key); ok {
+				entries = append(entries, entry{uuid: u, form: fallbackForm})
+			}
+		}
+	})
+	return s.merge(entries), err
 }
 
-// merge puts what a listing found into the order of the UUIDs, each once. Of
+// merge puts what listings found into the order of the UUIDs, each once. Of
 // several objects of one attachment, that which Stat finds comes first: keys of
 // layout legacy are listed before flat ones.
 func (s *Store) merge(entries []entry) []entry {
-	if s.layout == Flat {
+	if s.layout == Flat || s.fallback != nil {
 		slices.SortStableFunc(entries, func(a, b entry) int { return bytes.Compare(a.uuid[:], b.uuid[:]) })
 	}
 	return slices.CompactFunc(entries, func(a, b entry) bool { return a.uuid == b.uuid })
 }
 
-func (s *Store) list(ctx context.Context, opts backends.ListOptions) (backends.Page, error) {
+func (s *Store) eachPage(ctx context.Context, b backends.Bucket, opts backends.ListOptions, f func(backends.Page)) error {
+	for {
+		page, err := s.list(ctx, b, opts)
+		if err != nil {
+			return err
+		}
+		f(page)
+		if page.Next == "" {
+			return nil
+		}
+		opts.Token = page.Next
+	}
+}
+
+func (s *Store) list(ctx context.Context, b backends.Bucket, opts backends.ListOptions) (backends.Page, error) {
 	ctx, cancel := s.timing.Request.bound(ctx, 0)
 	defer cancel()
-	page, err := s.bucket.List(ctx, opts)
+	page, err := b.List(ctx, opts)
 	if err != nil {
 		return page, &Error{Op: "list", Key: opts.Prefix, Err: err}
 	}

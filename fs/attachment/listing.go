@@ -54,7 +54,7 @@ func newListings(ttl time.Duration) *listings {
 }
 
 // find returns the object of u, and when that was true, if a listing that is
-// still believed has it.
+// still believed has it and knows more of it than its name.
 func (l *listings) find(u UUID) (obj backends.Object, seen time.Time, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,7 +63,7 @@ func (l *listings) find(u UUID) (obj backends.Object, seen time.Time, ok bool) {
 		return backends.Object{}, time.Time{}, false
 	}
 	i, ok := li.search(u)
-	if !ok {
+	if !ok || li.entries[i].form == fallbackForm {
 		return backends.Object{}, time.Time{}, false
 	}
 	e := li.entries[i]

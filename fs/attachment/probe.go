@@ -117,7 +117,7 @@ func (s *Store) samplePrefixes(ctx context.Context, n int) ([]string, error) {
 }
 
 func (s *Store) samplePrefix(ctx context.Context, prefix string) error {
-	page, err := s.list(ctx, backends.ListOptions{Prefix: prefix, Limit: samplePage})
+	page, err := s.list(ctx, s.bucket, backends.ListOptions{Prefix: prefix, Limit: samplePage})
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,11 @@ func (s *Store) samplePrefix(ctx context.Context, prefix string) error {
 
 func (s *Store) try(ctx context.Context, obj backends.Object) error {
 	u, _ := s.layout.Parse(obj.Key)
-	info, err := s.info("open", u, obj, time.Now())
+	f, err := s.examine(ctx, obj)
+	if err != nil {
+		return err
+	}
+	info, err := s.info("open", u, f, time.Now())
 	if err != nil {
 		return err
 	}

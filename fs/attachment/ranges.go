@@ -14,21 +14,21 @@ const (
 
 // readRanges fills p from the start of an object: in one request if it is
 // small, else in parallel ranges, all of the version that the first one found.
-func (s *Store) readRanges(ctx context.Context, key, version string, p []byte) (int, backends.Object, error) {
+func readRanges(ctx context.Context, b backends.Bucket, key, version string, p []byte) (int, backends.Object, error) {
 	first := p
 	if len(p) > 2*rangeSize {
 		first = p[:rangeSize]
 	}
-	n, obj, err := s.bucket.Read(ctx, key, version, first, 0)
+	n, obj, err := b.Read(ctx, key, version, first, 0)
 	if err != nil || n < len(first) || len(first) == len(p) {
 		return n, obj, err
 	}
-	rest, err := s.readRest(ctx, key, obj.Version, p, n)
+	rest, err := readRest(ctx, b, key, obj.Version, p, n)
 	return n + rest, obj, err
 }
 
 // readRest fills p from offset from on, and returns how many bytes it read.
-func (s *Store) readRest(ctx context.Context, key, version string, p []byte, from int) (int, error) {
+func readRest(ctx context.Context, b backends.Bucket, key, version string, p []byte, from int) (int, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	offsets := make(chan int)
@@ -39,7 +39,7 @@ func (s *Store) readRest(ctx context.Context, key, version string, p []byte, fro
 			for off := range offsets {
 				err := guarded(func() error {
 					part := p[off:min(off+rangeSize, len(p))]
-					n, _, err := s.bucket.Read(ctx, key, version, part, int64(off))
+					n, _, err := b.Read(ctx, key, version, part, int64(off))
 					counts[i] += n
 					return err
 				})

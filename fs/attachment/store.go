@@ -21,17 +21,26 @@ type Info struct {
 	Version  string    // the object's; empty if it came from a listing
 	Seen     time.Time // when this was true
 
-	at string // the object's key; empty for UUID.Key
+	at location
 }
 
 // key returns the key of the object that i describes.
-func (i Info) key() string { return cmp.Or(i.at, i.UUID.Key()) }
+func (i Info) key() string { return cmp.Or(i.at.key, i.UUID.Key()) }
 
 // Options are what a Store is made of.
 type Options struct {
 	Bucket backends.Bucket
 	Layout Layout // of what is read and deleted; new files are stored as in Legacy
 	Codec  Codec
+
+	// AcceptPlaintext makes objects that do not begin as an envelope count as
+	// files, to be read until they are sealed. New files are sealed.
+	AcceptPlaintext bool
+
+	// Fallback holds, in layout legacy, plain files of before the bucket, or is
+	// nil. What is not in Bucket is read from there, and deletes reach both.
+	Fallback backends.Bucket
+
 	Budget *budget.Budget
 	Log    *slog.Logger
 	Timing Timing
@@ -50,6 +59,8 @@ type Store struct {
 	bucket   backends.Bucket
 	layout   Layout
 	codec    Codec
+	mixed    bool            // plaintext is accepted among envelopes
+	fallback backends.Bucket // nil for none
 	budget   *budget.Budget
 	log      *slog.Logger
 	timing   Timing
@@ -67,6 +78,8 @@ func NewStore(o Options) *Store {
 		bucket:   o.Bucket,
 		layout:   o.Layout,
 		codec:    o.Codec,
+		mixed:    o.AcceptPlaintext,
+		fallback: o.Fallback,
 		budget:   o.Budget,
 		log:      o.Log,
 		timing:   o.Timing,
@@ -84,9 +97,9 @@ func (s *Store) Close() {
 	s.orphans.close()
 }
 
-// Stat describes the attachment u with at most one request, or in layout flat
-// two, if it is not under its legacy key; with none if it is known from a
-// listing or was committed a moment ago.
+// Stat describes the attachment u with at most one request, and none if it is
+// known from a listing or was committed a moment ago. In layout flat, what is not
+// under its legacy key takes one more, and plaintext among flat names a third.
 func (s *Store) Stat(ctx context.Context, u UUID) (Info, error) {
 	if info, ok, err := s.known(u); ok {
 		return info, err
@@ -94,11 +107,11 @@ func (s *Store) Stat(ctx context.Context, u UUID) (Info, error) {
 	ctx, cancel := s.timing.Request.bound(ctx, 0)
 	defer cancel()
 	seen := time.Now()
-	obj, err := s.locate(ctx, u)
+	f, err := s.locate(ctx, u)
 	if err != nil {
 		return Info{}, &Error{Op: "stat", Key: u.Key(), Err: err}
 	}
-	return s.info("stat", u, obj, seen)
+	return s.info("stat", u, f, seen)
 }
 
 // known describes u if that takes no request. What was committed here has a
@@ -106,32 +119,33 @@ func (s *Store) Stat(ctx context.Context, u UUID) (Info, error) {
 func (s *Store) known(u UUID) (info Info, ok bool, err error) {
 	info, ok = s.recent.find(u)
 	obj, seen, listed := s.listings.find(u)
+	listed = listed && (!s.mixed || namedSealed(obj.Key)) // else the size depends on what it holds
 	if !listed || ok && !seen.After(info.Seen) {
 		return info, ok, nil
 	}
 	if known := info; ok {
-		if info, err = s.info("stat", u, obj, seen); err == nil && info.Size == known.Size && info.Modified.Equal(known.Modified) {
+		if info, err = s.info("stat", u, found{obj: obj}, seen); err == nil && info.Size == known.Size && info.Modified.Equal(known.Modified) {
 			return known, true, nil
 		}
 		s.recent.forget(u)
 	}
-	info, err = s.info("stat", u, obj, seen)
+	info, err = s.info("stat", u, found{obj: obj}, seen)
 	return info, true, err
 }
 
-func (s *Store) info(op string, u UUID, obj backends.Object, seen time.Time) (Info, error) {
-	size, err := s.codec.PlainSize(obj.Size)
+func (s *Store) info(op string, u UUID, f found, seen time.Time) (Info, error) {
+	obj, at := f.obj, location{plain: f.plain, fallback: f.fallback}
+	size, err := s.codecAt(at).PlainSize(obj.Size)
 	if err == nil {
 		err = s.checkName(obj.Key)
 	}
 	if err != nil {
 		return Info{}, &Error{Op: op, Key: obj.Key, Version: obj.Version, Err: err}
 	}
-	info := Info{UUID: u, Size: size, Modified: obj.Modified, Version: obj.Version, Seen: seen}
 	if obj.Key != u.Key() {
-		info.at = obj.Key
+		at.key = obj.Key
 	}
-	return info, nil
+	return Info{UUID: u, Size: size, Modified: obj.Modified, Version: obj.Version, Seen: seen, at: at}, nil
 }
 
 func formatKeyID(id uint32) string { return strconv.FormatUint(uint64(id), 10) }

@@ -81,21 +81,26 @@ func (c *conversion) tree() {
 	c.hybrid()
 }
 
-func (c *conversion) mountpoint() {
-	const fallback = "OrthancStorage" // Orthanc's own
-	directory, index := c.root.text("StorageDirectory"), c.root.text("IndexDirectory")
+// storageDirectory returns the absolute path of Orthanc's StorageDirectory.
+func (c *conversion) storageDirectory() string {
+	directory := c.root.text("StorageDirectory")
 	if directory == "" {
-		directory = fallback
+		directory = "OrthancStorage" // Orthanc's default
 	}
 	if !filepath.IsAbs(directory) {
 		directory = filepath.Join(c.dir, directory)
 	}
+	return filepath.Clean(directory)
+}
+
+func (c *conversion) mountpoint() {
+	index := c.root.text("IndexDirectory")
 	c.comment("Orthanc's StorageDirectory. Nothing may be in it when the bucket is mounted on it.")
 	if index == "" || index == c.root.text("StorageDirectory") {
 		c.comment("Unless its index is in a database server, Orthanc has it there: move it, and name its new place in Orthanc's " +
 			"IndexDirectory, or set local_dir here.")
 	}
-	c.set("mountpoint", filepath.Clean(directory))
+	c.set("mountpoint", c.storageDirectory())
 	if !c.root.flag("SyncStorageArea", true) {
 		c.comment("In Orthanc, set SyncStorageArea to true again: it then hears of a failed store in time.")
 	}

@@ -23,7 +23,9 @@ func (c *conversion) encryption() {
 }
 
 func (c *conversion) plaintext(why string) {
-	c.comment("ATTENTION: the plugin %s, so the bucket holds plaintext, and so will what is stored from now on.", why)
+	c.comment("ATTENTION: the plugin %s, so the bucket holds plaintext, and so will what is stored from now on. To seal what is new, "+
+		"write these two lines instead, with a key from 'orthanc-bucketfs keygen FILE':", why)
+	c.text.WriteString("#   master_key = { id = 1, path = \"FILE\" }\n#   accept_plaintext = true\n")
 	c.set("enable", false)
 }
 

@@ -7,11 +7,17 @@ func (c *conversion) hybrid() {
 		mode = "WriteToObjectStorage"
 	}
 	switch mode {
-	case "WriteToFileSystem":
-		c.leftOut("HybridMode \"WriteToFileSystem\"", "every new file goes to the bucket. While files are left in the old StorageDirectory, "+
-			"they must be moved to the bucket before it is mounted there.")
+	case "", "Disabled":
+		return
 	case "WriteToObjectStorage":
-		c.leftOut("HybridMode \"WriteToObjectStorage\"", "files that are left in the old StorageDirectory must be moved to the bucket before "+
-			"it is mounted there.")
+		c.comment("HybridMode \"WriteToObjectStorage\": what is not in the bucket is read from the old directory.")
+	case "WriteToFileSystem":
+		c.comment("HybridMode \"WriteToFileSystem\" has no equivalent: every new file goes to the bucket. What is not in the bucket is " +
+			"read from the old directory.")
+	default:
+		c.plugin.fault("HybridMode", `%q is neither "Disabled" nor "WriteToObjectStorage" nor "WriteToFileSystem": correct it`, mode)
+		return
 	}
+	c.comment("Before the first mount, move what is in the StorageDirectory there, or name another place.")
+	c.set("fallback_dir", c.storageDirectory()+".before-bucket")
 }
