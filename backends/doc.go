@@ -8,7 +8,10 @@
 //     all its bytes or not at all, and only if no object had the key. Of any
 //     number of concurrent Creates of one key exactly one succeeds; the others
 //     report io/fs.ErrExist. When Create returns nil the object is durable and
-//     every later call, by anyone, sees it.
+//     every later call, by anyone, sees it. A store without conditional writes
+//     cannot keep the promise about concurrent Creates. Where an Inspector has
+//     found that, and warned of it, Create refuses a key that was taken before
+//     it was called, and no more.
 //   - A Create that fails with anything but io/fs.ErrExist or
 //     io/fs.ErrPermission has an unknown outcome: the store may have taken the
 //     object although the answer was lost. The caller has to settle it. Even

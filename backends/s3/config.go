@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"orthanc-bucketfs/backends"
@@ -61,6 +62,10 @@ func (c Config) check() error {
 	case "", "AES256", "aws:kms":
 	default:
 		return fmt.Errorf(`s3: server_side_encryption %q is unknown: use "", "AES256" or "aws:kms"`, c.ServerSideEncryption)
+	}
+	if slices.Contains([]string{"GLACIER", "DEEP_ARCHIVE"}, c.StorageClass) {
+		return fmt.Errorf("s3: storage_class %s is an archive, from which nothing can be read at once: "+
+			"use another, as GLACIER_IR, and let no lifecycle rule of the bucket move objects to an archive", c.StorageClass)
 	}
 	if err := backends.CheckLimits(c.Limits); err != nil {
 		return fmt.Errorf("s3: %w", err)

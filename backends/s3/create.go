@@ -18,6 +18,10 @@ import (
 
 const contentType = "application/octet-stream"
 
+// Create keeps its promises with conditional requests. If Inspect has found that
+// the store does not honour these, it asks for the key first and then stores
+// without a condition: of two Creates of one key at the same moment both may
+// succeed, and the object is that of one of them.
 func (b *Bucket) Create(ctx context.Context, key string, body []byte) (backends.Object, error) {
 	if err := admit(ctx, "create", key); err != nil {
 		return backends.Object{}, err
@@ -35,25 +39,35 @@ func (b *Bucket) Create(ctx context.Context, key string, body []byte) (backends.
 
 // put stores body with one request.
 func (b *Bucket) put(ctx context.Context, key string, body []byte) (backends.Object, error) {
+	m := b.whole.get()
+	if err := b.look(ctx, m, key); err != nil {
+		return backends.Object{}, err
+	}
 	ctx, attempts := withAttempts(ctx)
 	begin := time.Now()
-	out, err := b.client.PutObject(ctx, &s3.PutObjectInput{
+	out, err := b.client.PutObject(ctx, b.putInput(m, key, body), retryConflicts)
+	if err != nil {
+		return backends.Object{}, markRetried(err, *attempts)
+	}
+	return describe(key, out.ETag, int64(len(body)), storedAt(begin, out.ResultMetadata))
+}
+
+func (b *Bucket) putInput(m mode, key string, body []byte) *s3.PutObjectInput {
+	crc, digest := m.checksums(body)
+	return &s3.PutObjectInput{
 		Bucket:               &b.cfg.Bucket,
 		Key:                  &key,
 		Body:                 reader(body),
 		ContentLength:        aws.Int64(int64(len(body))),
 		ContentType:          aws.String(contentType),
-		IfNoneMatch:          aws.String("*"),
-		ChecksumCRC32C:       aws.String(crc32c(body)),
+		IfNoneMatch:          m.condition(),
+		ChecksumCRC32C:       crc,
+		ContentMD5:           digest,
 		StorageClass:         types.StorageClass(b.cfg.StorageClass),
 		Tagging:              optional(b.tagging),
 		ServerSideEncryption: types.ServerSideEncryption(b.cfg.ServerSideEncryption),
 		SSEKMSKeyId:          optional(b.cfg.KMSKeyID),
-	}, retryConflicts)
-	if err != nil {
-		return backends.Object{}, markRetried(err, *attempts)
 	}
-	return describe(key, out.ETag, int64(len(body)), storedAt(begin, out.ResultMetadata))
 }
 
 // retryConflicts makes the SDK send a request again that was in conflict with

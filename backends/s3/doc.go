@@ -4,7 +4,7 @@
 //
 //   - Refuse a PUT with If-None-Match: * while the key is taken, atomically,
 //     and the completion of a multipart upload likewise. A store that ignores
-//     the header overwrites.
+//     the header overwrites, unless Inspect has found that out.
 //   - Show an object to everyone as soon as the PUT has been answered, and
 //     list keys in the byte order of their UTF-8 text. Directory buckets (S3
 //     Express One Zone) do not; a listing out of order is an error.
@@ -32,6 +32,17 @@
 // signature of the body. A body that is read whole is compared with its
 // CRC-32C, CRC-32 or CRC-64/NVME if the store tells one: Amazon S3 does not
 // for a range, and all reads are ranges.
+//
+// # What Inspect learns
+//
+// A store that ignores or refuses If-None-Match is asked with a HEAD whether a
+// key is taken, and then given the body without a condition: of two Creates of
+// one key at the same moment both may succeed, and one of the bodies is lost. A
+// store that ignores or refuses CRC-32C is given Content-MD5 instead. Inspect
+// tries both, for bodies in one piece and for those in parts, with an object of
+// its own, and stores a body with the checksum of another to see that it is
+// refused. What it has learnt holds as long as the Bucket. Without Inspect every
+// store is taken for one that can do everything.
 //
 // # Errors
 //
@@ -66,6 +77,10 @@
 //
 // MinIO, the commit of 2026-02-12, over HTTP and TLS: keeps all promises. Like
 // Amazon S3, and unlike the gateway, it tells no checksum for a range.
+//
+// GoFakeS3, the commit of 2024-07-01, stands for old stores: it ignores
+// If-None-Match and CRC-32C. With what Inspect learns, everything but the
+// promise about concurrent Creates is kept.
 //
 // # Times and versions
 //

@@ -27,6 +27,9 @@ func failure(ctx context.Context, op, key string, err error) error {
 }
 
 func translate(ctx context.Context, op string, err error) error {
+	if errors.Is(err, errTaken) {
+		return fmt.Errorf("%w: %w", fs.ErrExist, err)
+	}
 	api := answer(err)
 	if sentinel := meaning(op, api); sentinel != nil {
 		if _, ok := errors.AsType[*retriedError](err); ok && sentinel == fs.ErrPermission {

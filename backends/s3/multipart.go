@@ -26,7 +26,7 @@ func (b *Bucket) putParts(ctx context.Context, key string, body []byte) (backend
 	}
 	obj, err := upload.run(ctx, body)
 	if err != nil {
-		upload.abort(ctx)
+		_ = upload.abort(ctx) // changes nothing for the caller
 		return backends.Object{}, err
 	}
 	return obj, nil
@@ -35,26 +35,31 @@ func (b *Bucket) putParts(ctx context.Context, key string, body []byte) (backend
 // upload is a multipart upload that has begun.
 type upload struct {
 	*Bucket
-	key string
-	id  *string
+	mode mode
+	key  string
+	id   *string
 }
 
 func (b *Bucket) begin(ctx context.Context, key string) (*upload, error) {
-	out, err := b.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
+	m := b.parts.get()
+	in := &s3.CreateMultipartUploadInput{
 		Bucket:               &b.cfg.Bucket,
 		Key:                  &key,
 		ContentType:          aws.String(contentType),
-		ChecksumAlgorithm:    types.ChecksumAlgorithmCrc32c,
-		ChecksumType:         types.ChecksumTypeFullObject,
 		StorageClass:         types.StorageClass(b.cfg.StorageClass),
 		Tagging:              optional(b.tagging),
 		ServerSideEncryption: types.ServerSideEncryption(b.cfg.ServerSideEncryption),
 		SSEKMSKeyId:          optional(b.cfg.KMSKeyID),
-	})
+	}
+	if !m.md5 {
+		in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32c
+		in.ChecksumType = types.ChecksumTypeFullObject
+	}
+	out, err := b.client.CreateMultipartUpload(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	return &upload{b, key, out.UploadId}, nil
+	return &upload{b, m, key, out.UploadId}, nil
 }
 
 func (u *upload) run(ctx context.Context, body []byte) (backends.Object, error) {
@@ -98,7 +103,7 @@ func (u *upload) sendAll(ctx context.Context, body []byte) ([]types.CompletedPar
 }
 
 func (u *upload) send(ctx context.Context, number int32, piece []byte) (types.CompletedPart, error) {
-	checksum := crc32c(piece)
+	crc, digest := u.mode.checksums(piece)
 	out, err := u.client.UploadPart(ctx, &s3.UploadPartInput{
 		Bucket:         &u.cfg.Bucket,
 		Key:            &u.key,
@@ -106,26 +111,33 @@ func (u *upload) send(ctx context.Context, number int32, piece []byte) (types.Co
 		PartNumber:     &number,
 		Body:           reader(piece),
 		ContentLength:  aws.Int64(int64(len(piece))),
-		ChecksumCRC32C: &checksum,
+		ChecksumCRC32C: crc,
+		ContentMD5:     digest,
 	})
 	if err != nil {
 		return types.CompletedPart{}, err
 	}
-	return types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumCRC32C: &checksum}, nil
+	return types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumCRC32C: crc}, nil
 }
 
 func (u *upload) complete(ctx context.Context, body []byte, parts []types.CompletedPart) (backends.Object, error) {
-	ctx, attempts := withAttempts(ctx)
-	begin := time.Now()
-	out, err := u.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+	if err := u.look(ctx, u.mode, u.key); err != nil {
+		return backends.Object{}, err
+	}
+	in := &s3.CompleteMultipartUploadInput{
 		Bucket:          &u.cfg.Bucket,
 		Key:             &u.key,
 		UploadId:        u.id,
-		IfNoneMatch:     aws.String("*"),
-		ChecksumCRC32C:  aws.String(crc32c(body)),
-		ChecksumType:    types.ChecksumTypeFullObject,
+		IfNoneMatch:     u.mode.condition(),
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
-	})
+	}
+	if !u.mode.md5 {
+		in.ChecksumCRC32C = aws.String(crc32c(body))
+		in.ChecksumType = types.ChecksumTypeFullObject
+	}
+	ctx, attempts := withAttempts(ctx)
+	begin := time.Now()
+	out, err := u.client.CompleteMultipartUpload(ctx, in)
 	if err != nil {
 		return backends.Object{}, markRetried(err, *attempts)
 	}
@@ -133,13 +145,14 @@ func (u *upload) complete(ctx context.Context, body []byte, parts []types.Comple
 }
 
 // abort makes the store forget the parts. It does so also for a caller that
-// has given up. That it failed changes nothing for the caller.
-func (u *upload) abort(ctx context.Context) {
+// has given up.
+func (u *upload) abort(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
-	_, _ = u.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+	_, err := u.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
 		Bucket:   &u.cfg.Bucket,
 		Key:      &u.key,
 		UploadId: u.id,
 	})
+	return err
 }

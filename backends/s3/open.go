@@ -33,7 +33,7 @@ func Open(ctx context.Context, cfg Config, observe ...backends.Observer) (*Bucke
 	if err != nil {
 		return nil, err
 	}
-	httpClient, err := newHTTPClient(cfg, observe)
+	httpClient, transport, err := newHTTPClient(cfg, observe)
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +60,7 @@ func Open(ctx context.Context, cfg Config, observe ...backends.Observer) (*Bucke
 		cfg:           cfg,
 		region:        settings.Region,
 		tagging:       query(cfg.Tags),
+		transport:     transport,
 		partThreshold: partThreshold,
 		partSize:      partSize,
 	}, nil

@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"time"
 
@@ -19,6 +20,10 @@ type Bucket struct {
 	cfg     Config
 	region  string
 	tagging string // Config.Tags as a query
+
+	transport *http.Transport // the client's own, for requests without credentials
+
+	whole, parts learnt // for bodies that go in one request, and in several
 
 	partThreshold int // bytes; larger bodies go in parts
 	partSize      int // bytes

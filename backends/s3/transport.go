@@ -15,13 +15,14 @@ import (
 )
 
 // newHTTPClient returns the client for requests to the store. It speaks
-// HTTP/1.1 alone: several transfers get several connections.
-func newHTTPClient(cfg Config, observe []backends.Observer) (aws.HTTPClient, error) {
+// HTTP/1.1 alone: several transfers get several connections. The transport is
+// like the client's.
+func newHTTPClient(cfg Config, observe []backends.Observer) (aws.HTTPClient, *http.Transport, error) {
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
 	if cfg.CACertificates != "" {
 		pool, err := readCertificates(cfg.CACertificates)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		tlsConfig.RootCAs = pool
 	}
@@ -40,7 +41,7 @@ func newHTTPClient(cfg Config, observe []backends.Observer) (aws.HTTPClient, err
 		tr.ReadBufferSize = httpconn.Buffer
 		tr.WriteBufferSize = httpconn.Buffer
 	})
-	return observed(client.Freeze(), observe), nil
+	return observed(client.Freeze(), observe), client.GetTransport(), nil
 }
 
 // observed returns client with the observers told of its requests.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -103,18 +104,30 @@ func wantMissing(t *testing.T, b *Bucket, key string) {
 	}
 }
 
+// secondPartLast answers the second of three parts itself, after the store has
+// answered the others: what an abort does to a part under way, no store tells.
+func secondPartLast(answer http.HandlerFunc) func(http.ResponseWriter, *http.Request, http.Handler) {
+	var others sync.WaitGroup
+	others.Add(2)
+	return func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		switch r.URL.Query().Get("partNumber") {
+		case "1", "3":
+			defer others.Done()
+		case "2":
+			others.Wait()
+			answer(rw, r)
+			return
+		}
+		next.ServeHTTP(rw, r)
+	}
+}
+
 func TestPartRefused(t *testing.T) { onEach(t, partRefused) }
 
 func partRefused(t *testing.T, s server.S3) {
 	w := startWire(t, s.URL)
 	b := open(t, configBehind(w, s))
-	w.around = func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-		if r.URL.Query().Get("partNumber") == "2" {
-			rw.WriteHeader(http.StatusInternalServerError)
-			return
-		}
-		next.ServeHTTP(rw, r)
-	}
+	w.around = secondPartLast(refuse(http.StatusInternalServerError, ""))
 	_, err := b.Create(t.Context(), "x", pattern(partThreshold+1))
 	wantOnly(t, err, nil)
 	wantMissing(t, b, "x")
@@ -128,12 +141,7 @@ func partCancelled(t *testing.T, s server.S3) {
 	b := open(t, configBehind(w, s))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	w.around = func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-		if r.URL.Query().Get("partNumber") == "2" {
-			cancel()
-		}
-		next.ServeHTTP(rw, r)
-	}
+	w.around = secondPartLast(func(http.ResponseWriter, *http.Request) { cancel() })
 	_, err := b.Create(ctx, "x", pattern(partThreshold+1))
 	wantOnly(t, err, context.Canceled)
 	wantMissing(t, b, "x")

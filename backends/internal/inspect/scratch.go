@@ -10,6 +10,10 @@ import (
 	"orthanc-bucketfs/backends"
 )
 
+// ErrOverwritten reports that an object was stored over another.
+var ErrOverwritten = errors.New("the store does not refuse to overwrite an object, so that one image could take another's place: " +
+	"use a store, or a version of it, that honours conditional writes")
+
 // Scratch is an object of an examination's own, and the steps that store it,
 // look at it, and delete it. Get, List and Delete need Put before them.
 type Scratch struct {
@@ -61,8 +65,7 @@ func (s *Scratch) ConditionalCreate() Step {
 		case err != nil:
 			return Wrong(fmt.Errorf("an object that exists cannot be tried to be stored again: %w", err))
 		}
-		return Wrong(errors.New("the store does not refuse to overwrite an object, so that one image could take another's place: " +
-			"use a store, or a version of it, that honours conditional writes"))
+		return Wrong(ErrOverwritten)
 	}}
 }
 
