@@ -3,75 +3,99 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"strings"
+	"os/signal"
+	"syscall"
+
+	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/crypto"
+	"orthanc-bucketfs/fs/attachment"
 )
 
 func checkCommand() command {
 	return command{
 		name:    "check",
 		summary: "verify everything that mount needs, and mount nothing",
-		details: `Prints a checklist, one line an item. It stores, reads and deletes an object of
-its own in the bucket, and opens a few existing ones. Exits with 1 if any item fails.`,
+		details: `Prints a checklist, one line an item: "ok"; "WARN", which does not stop mount;
+"FAIL", which does; "skip", which could not be examined because of another item.
+It stores, reads and deletes objects of its own in the bucket, unless read_only
+is set, and opens a few existing ones. Exits with 1 if any item fails.`,
 		run: check,
 	}
 }
 
-// errCheckFailed is all that is left to say after the checklist.
-var errCheckFailed = errors.New("check: not everything is in order")
+var (
+	// errCheckFailed is all that is left to say after the checklist.
+	errCheckFailed      = errors.New("check: not everything is in order")
+	errCheckInterrupted = errors.New("check: interrupted before the end of the list")
+)
 
 func check(ctx context.Context, c *call) error {
 	flags := c.flagSet()
 	file := addConfigFlag(flags)
+	asJSON := flags.Bool("json", false, "print one JSON object a line, with state, item and text")
 	if _, err := c.parse(flags); err != nil {
 		return err
 	}
-	findings := examine(ctx, *file, c.lookupEnv)
-	for _, f := range findings {
-		if err := printFinding(c.stdout, f); err != nil {
-			return err
-		}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
+	list := &checklist{report: printText(c.stdout)}
+	if *asJSON {
+		list.report = printJSON(c.stdout)
 	}
-	if failures(findings) != nil {
+	list.examine(ctx, *file, c.lookupEnv)
+	switch {
+	case list.broken != nil:
+		return list.broken
+	case ctx.Err() != nil:
+		return errCheckInterrupted
+	case list.err() != nil:
 		return errCheckFailed
 	}
 	return nil
 }
 
 // examine goes as far as what it has found allows.
-func examine(ctx context.Context, file string, lookupEnv func(string) (string, bool)) []finding {
+func (l *checklist) examine(ctx context.Context, file string, lookupEnv func(string) (string, bool)) {
 	cfg, err := loadConfig(file, lookupEnv)
-	findings := []finding{{"configuration", file, err}}
+	l.add(backends.Finding{Item: "configuration", Detail: file, Err: err})
 	if err != nil {
-		return findings
+		l.skip("configuration", "everything else")
+		return
 	}
-	_, keys, err := openCodec(cfg)
-	if err != nil {
-		return append(findings, finding{"encryption", "", err})
+	codec, keys, err := openCodec(cfg)
+	l.add(keyFindings(cfg, keys, err)...)
+	s, failed := l.open(ctx, cfg, codec, keys)
+	switch {
+	case failed != "":
+		l.skip(failed, itemRoundTrip, itemExisting)
+	case err != nil:
+		l.bucket(ctx, cfg, s)
+		l.skip(itemKeys, itemRoundTrip, itemExisting)
+	default:
+		l.store(ctx, cfg, s)
 	}
-	findings = append(findings, finding{"encryption", describeKeys(keys), nil})
-	s, err := openStack(ctx, cfg, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return append(findings, finding{"bucket", "", err})
+	l.machine(cfg)
+	if s == nil {
+		return
 	}
-	findings = append(findings, preflight(ctx, cfg, s)...)
 	if err := s.close(); err != nil {
-		findings = append(findings, finding{"bucket", "", err})
+		l.add(backends.Finding{Item: itemBucket, Err: err})
 	}
-	return findings
 }
 
-func printFinding(w io.Writer, f finding) error {
-	if f.err == nil {
-		_, err := fmt.Fprintf(w, "ok    %s: %s\n", f.item, f.detail)
-		return err
+// open returns the stack, or the item that has failed.
+func (l *checklist) open(ctx context.Context, cfg Config, codec attachment.Codec, keys *crypto.KeyRing) (s *stack, failed string) {
+	bucket, closer, err := openBucket(ctx, cfg)
+	if err != nil {
+		l.add(backends.Finding{Item: itemBucket, Err: err})
+		return nil, itemBucket
 	}
-	for line := range strings.Lines(f.err.Error()) {
-		if _, err := fmt.Fprintf(w, "FAIL  %s: %s\n", f.item, strings.TrimSuffix(line, "\n")); err != nil {
-			return err
-		}
+	s, err = newStack(cfg, codec, keys, bucket, closer, slog.New(slog.DiscardHandler))
+	if err != nil {
+		l.add(backends.Finding{Item: itemFallback, Err: err})
+		return nil, itemFallback
 	}
-	return nil
+	return s, ""
 }

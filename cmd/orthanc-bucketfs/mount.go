@@ -59,12 +59,10 @@ func mountStack(ctx context.Context, cfg Config, s *stack, systemd supervisor, s
 	if err := cleanMountpoint(cfg.Mountpoint, log); err != nil {
 		return err
 	}
-	findings := preflight(ctx, cfg, s)
-	if err := failures(findings); err != nil {
+	list := &checklist{report: logFindings(log)}
+	list.preflight(ctx, cfg, s)
+	if err := list.err(); err != nil {
 		return err
-	}
-	for _, f := range findings {
-		log.Info("checked", "item", f.item, "found", f.detail)
 	}
 	if cfg.Encryption.AcceptPlaintext {
 		log.Warn("accept_plaintext is on: objects that are not sealed are shown as they are, also those that somebody else puts " +

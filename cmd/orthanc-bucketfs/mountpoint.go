@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/fs"
 )
 
@@ -39,24 +40,22 @@ func isStale(path string) bool {
 
 // checkMountpoint says whether the bucket can be mounted. A dead mount is no
 // obstacle: mount removes it.
-func checkMountpoint(cfg Config) finding {
-	const item = "mountpoint"
-	path := cfg.Mountpoint
-	if isStale(path) {
-		return finding{item, path + " is a dead mount, which mount will remove", nil}
+func checkMountpoint(cfg Config) backends.Finding {
+	found := backends.Finding{Item: "mountpoint", Detail: cfg.Mountpoint}
+	if isStale(cfg.Mountpoint) {
+		found.Warning = "it is a dead mount, which mount will remove: the daemon that served it was killed"
+		return found
 	}
-	served, err := isServed(path)
-	if err != nil {
-		return finding{item, "", err}
+	served, err := isServed(cfg.Mountpoint)
+	if err == nil && served {
+		err = fmt.Errorf("%s: a bucket is mounted there already: stop the daemon that serves it first", cfg.Mountpoint)
 	}
-	if served {
-		err := fmt.Errorf("%s: a bucket is mounted there already: stop the daemon that serves it first", path)
-		return finding{item, "", err}
+	if err == nil {
+		err = checkEmptyDir(cfg.Mountpoint)
 	}
-	if err := checkEmptyDir(path); err != nil {
-		return finding{item, "", err}
-	}
-	return finding{item, path + bareMountpointAdvice(cfg), nil}
+	found.Err = err
+	found.Warning = bareMountpointAdvice(cfg)
+	return found
 }
 
 // bareMountpointAdvice is about what happens while nothing is mounted: an
@@ -71,7 +70,7 @@ func bareMountpointAdvice(cfg Config) string {
 	if uid == 0 || !writable {
 		return ""
 	}
-	return "; WARNING: while nothing is mounted there, Orthanc can write plaintext to it: give the bare directory to root, with mode 0555"
+	return "while nothing is mounted there, Orthanc can write plaintext to it: give the bare directory to root, with mode 0555"
 }
 
 func checkEmptyDir(path string) error {

@@ -23,7 +23,7 @@ func TestBareMountpointAdvice(t *testing.T) {
 			t.Fatal(err)
 		}
 		advice := bareMountpointAdvice(Config{Mountpoint: dir, Owner: test.owner})
-		if got := strings.Contains(advice, "WARNING"); got != test.want {
+		if got := strings.Contains(advice, "plaintext"); got != test.want {
 			t.Errorf("owner %s, mode %o: %q", test.owner, test.mode, advice)
 		}
 	}

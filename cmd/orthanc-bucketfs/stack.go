@@ -40,6 +40,12 @@ func openStack(ctx context.Context, cfg Config, log *slog.Logger) (*stack, error
 	if err != nil {
 		return nil, err
 	}
+	return newStack(cfg, codec, keys, bucket, closer, log)
+}
+
+// newStack wires what has been opened together, and opens fallback_dir. Without
+// a codec only its bucket can be used.
+func newStack(cfg Config, codec attachment.Codec, keys *crypto.KeyRing, bucket backends.Bucket, closer io.Closer, log *slog.Logger) (*stack, error) {
 	layout, _ := parseLayout(cfg.Layout)
 	s := &stack{bucket: backends.WithPrefix(bucket, cfg.RootPath), keys: keys, closers: []io.Closer{closer}}
 	fallback, err := s.openFallback(cfg)

@@ -14,27 +14,30 @@ import (
 	"orthanc-bucketfs/backends"
 )
 
-// probePrefix begins the names of the objects that Probe makes. They are not
-// attachments, so no tree ever shows them.
-const probePrefix = "orthanc-bucketfs-probe-"
+// ProbePrefix begins the keys of the objects that are made to try a bucket.
+// They are not attachments, so no tree ever shows them.
+const ProbePrefix = "orthanc-bucketfs-probe-"
 
 // Probe proves with an object of its own, which it deletes, that the bucket can
-// do what a Store needs: create, refuse to overwrite, read, list and delete.
+// do what a Store needs: create, refuse to overwrite, read, list and delete, and
+// that what was sealed opens again. What it has begun to store it deletes also
+// when ctx ends.
 func (s *Store) Probe(ctx context.Context) error {
 	ctx, cancel := s.timing.Request.bound(ctx, 0)
 	defer cancel()
-	key := probePrefix + rand.Text()
-	head, tail := s.codec.Frame()
-	body := make([]byte, head+len(key)+tail)
-	copy(body[head:], key)
-	if err := s.codec.Seal(UUID{}, body); err != nil {
+	key := ProbePrefix + rand.Text()
+	body, err := s.sealProbe(key)
+	if err != nil {
 		return err
 	}
-	if _, err := s.bucket.Create(ctx, key, body); err != nil {
-		return fmt.Errorf("storing an object: %w", err)
+	err = s.createProbe(ctx, key, body)
+	if errors.Is(err, fs.ErrPermission) {
+		return err
 	}
-	err := s.probe(ctx, key, body)
-	if deleted := s.bucket.Delete(context.WithoutCancel(ctx), key); deleted != nil {
+	if err == nil {
+		err = s.probe(ctx, key, body)
+	}
+	if deleted := s.deleteProbe(ctx, key); deleted != nil {
 		return errors.Join(err, fmt.Errorf("deleting an object: %w", deleted))
 	}
 	if err != nil {
@@ -44,6 +47,36 @@ func (s *Store) Probe(ctx context.Context) error {
 		return fmt.Errorf("a deleted object is not reported as missing (S3 does that only with the permission ListBucket): %w", orUnexpected(err))
 	}
 	return nil
+}
+
+func (s *Store) sealProbe(key string) ([]byte, error) {
+	head, tail := s.codec.Frame()
+	body := make([]byte, head+len(key)+tail)
+	copy(body[head:], key)
+	if err := s.codec.Seal(UUID{}, body); err != nil {
+		return nil, fmt.Errorf("sealing: %w", err)
+	}
+	return body, nil
+}
+
+// createProbe does not end with ctx: where its outcome were unknown, the object
+// might appear after it has been deleted.
+func (s *Store) createProbe(ctx context.Context, key string, body []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := s.timing.Request.bound(context.WithoutCancel(ctx), 0)
+	defer cancel()
+	if _, err := s.bucket.Create(ctx, key, body); err != nil {
+		return fmt.Errorf("storing an object: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) deleteProbe(ctx context.Context, key string) error {
+	ctx, cancel := s.timing.Request.bound(context.WithoutCancel(ctx), 0)
+	defer cancel()
+	return s.bucket.Delete(ctx, key)
 }
 
 var errUnexpected = errors.New("the request succeeded")
@@ -56,16 +89,23 @@ func orUnexpected(err error) error {
 }
 
 func (s *Store) probe(ctx context.Context, key string, body []byte) error {
-	if _, err := s.bucket.Create(ctx, key, body); !errors.Is(err, fs.ErrExist) {
+	if err := s.createProbe(ctx, key, body); !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("the bucket does not refuse to overwrite an object: %w", orUnexpected(err))
 	}
 	got := make([]byte, len(body)+1)
-	n, _, err := s.bucket.Read(ctx, key, "", got, 0)
+	n, obj, err := s.bucket.Read(ctx, key, "", got, 0)
 	if err != nil {
 		return fmt.Errorf("reading an object: %w", err)
 	}
 	if !bytes.Equal(got[:n], body) {
 		return errors.New("an object that was read is not the one that was stored")
+	}
+	content, err := s.codec.Open(UUID{}, obj, got[:n])
+	if err != nil {
+		return fmt.Errorf("opening what was just sealed: %w", err)
+	}
+	if string(content) != key {
+		return errors.New("what was just sealed opens to something else")
 	}
 	page, err := s.bucket.List(ctx, backends.ListOptions{Prefix: key})
 	if err != nil {
@@ -75,6 +115,34 @@ func (s *Store) probe(ctx context.Context, key string, body []byte) error {
 		return errors.New("an object that was stored is not listed")
 	}
 	return nil
+}
+
+// SweepProbes deletes what probes from before a time have left behind because
+// they were killed, unless keep is set, and returns how many objects that were.
+func (s *Store) SweepProbes(ctx context.Context, before time.Time, keep bool) (int, error) {
+	n := 0
+	for opts := (backends.ListOptions{Prefix: ProbePrefix}); ; {
+		page, err := s.list(ctx, s.bucket, opts)
+		if err != nil {
+			return n, err
+		}
+		for _, obj := range page.Objects {
+			if !obj.Modified.Before(before) {
+				continue
+			}
+			n++
+			if keep {
+				continue
+			}
+			if err := s.deleteProbe(ctx, obj.Key); err != nil {
+				return n, err
+			}
+		}
+		if page.Next == "" {
+			return n, nil
+		}
+		opts.Token = page.Next
+	}
 }
 
 // samplePage is how many objects of a directory Sample chooses the smallest

@@ -2,8 +2,11 @@ package attachment
 
 import (
 	"context"
+	"errors"
+	"io"
 	"io/fs"
 	"testing"
+	"time"
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/backends/backendtest"
@@ -15,10 +18,7 @@ func TestProbe(t *testing.T) {
 	if err := r.Probe(t.Context()); err != nil {
 		t.Error(err)
 	}
-	page, err := r.mem.List(t.Context(), backends.ListOptions{})
-	if err != nil || len(page.Objects) != 0 {
-		t.Errorf("the probe left %v (%v)", page.Objects, err)
-	}
+	wantEmpty(t, r)
 	r.done(t)
 }
 
@@ -92,5 +92,86 @@ func TestSample(t *testing.T) {
 		t.Fatalf("wrong key: %d opened, %v, %v", opened, failures, err)
 	}
 	wantErr(t, failures[0], crypto.ErrUnknownKey)
+	r.done(t)
+}
+
+// wrongCodec seals, and opens to something else or not at all.
+type wrongCodec struct {
+	Codec
+	content []byte
+	err     error
+}
+
+func (c wrongCodec) Open(UUID, backends.Object, []byte) ([]byte, error) { return c.content, c.err }
+
+// What was sealed has to open, too.
+func TestProbeOpensWhatItSealed(t *testing.T) {
+	r := newRig(t, nil)
+	for _, codec := range []wrongCodec{{content: []byte("other")}, {err: crypto.ErrCorrupt}} {
+		codec.Codec = Sealed(testRing(t, 1))
+		r.codec = codec
+		if err := r.Probe(t.Context()); err == nil || !errors.Is(err, codec.err) && codec.err != nil {
+			t.Errorf("got %v", err)
+		}
+	}
+	wantEmpty(t, r)
+	r.done(t)
+}
+
+// A probe that is interrupted, or whose answer is lost, leaves nothing behind,
+// and nothing appears later.
+func TestProbeInterrupted(t *testing.T) {
+	r := newRig(t, Sealed(testRing(t, 1)))
+	ctx, cancel := context.WithCancel(t.Context())
+	r.faulty.Inject(backendtest.Nth(backendtest.OpCreate, 1, func(ctx context.Context, q *backendtest.Request) error {
+		cancel()
+		return q.Do(ctx)
+	}))
+	wantErr(t, r.Probe(ctx), context.Canceled)
+	wantEmpty(t, r)
+	r.faulty.Reset()
+	r.faulty.Inject(backendtest.Each(backendtest.OpCreate, backendtest.LoseAnswer(io.ErrUnexpectedEOF)))
+	wantErr(t, r.Probe(t.Context()), io.ErrUnexpectedEOF)
+	wantEmpty(t, r)
+	r.done(t)
+}
+
+func wantEmpty(t *testing.T, r *rig) {
+	t.Helper()
+	page, err := r.mem.List(t.Context(), backends.ListOptions{})
+	if err != nil || len(page.Objects) != 0 {
+		t.Errorf("left in the bucket: %v (%v)", page.Objects, err)
+	}
+}
+
+func TestSweepProbes(t *testing.T) {
+	r := newRig(t, Sealed(testRing(t, 1)))
+	for _, key := range []string{ProbePrefix + "A", ProbePrefix + "B", "orthanc-bucketfs-other"} {
+		if _, err := r.mem.Create(t.Context(), key, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := time.Now()
+	for _, test := range []struct {
+		before time.Time
+		keep   bool
+		n      int
+		left   int
+	}{
+		{now.Add(-time.Hour), false, 0, 3},
+		{now.Add(time.Hour), true, 2, 3},
+		{now.Add(time.Hour), false, 2, 1},
+		{now.Add(time.Hour), false, 0, 1},
+	} {
+		n, err := r.SweepProbes(t.Context(), test.before, test.keep)
+		page, listed := r.mem.List(t.Context(), backends.ListOptions{})
+		if n != test.n || err != nil || len(page.Objects) != test.left || listed != nil {
+			t.Errorf("%+v: %d, %v, left %v (%v)", test, n, err, page.Objects, listed)
+		}
+	}
+	r.faulty.Inject(backendtest.Each(backendtest.OpList, backendtest.Fail(fs.ErrPermission)))
+	if _, err := r.SweepProbes(t.Context(), now, false); err == nil {
+		t.Error("a listing that fails is no error")
+	}
 	r.done(t)
 }
