@@ -68,7 +68,7 @@ type Bucket interface {
 // Error adds to err what is known about the call that failed. Neither field
 // holds a secret.
 type Error struct {
-	Op        string // "stat", "read", "create", "delete", "list"
+	Op        string // "stat", "read", "create", "delete", "list", "sweep"
 	Key       string // object key, or the prefix of a listing
 	RequestID string // the provider's, if it gave one
 	Err       error

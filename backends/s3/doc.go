@@ -59,9 +59,11 @@
 //
 // # Leftovers
 //
-// A multipart upload that fails is aborted. If that fails too, or the process
-// is killed, its parts stay, invisible and paid for, until a lifecycle rule of
-// the bucket (AbortIncompleteMultipartUpload) removes them.
+// A multipart upload that fails is aborted. Where that fails too, or meets a part
+// that is still under way, or the process is killed, its parts stay, invisible
+// and paid for, until Sweep or a lifecycle rule of the bucket
+// (AbortIncompleteMultipartUpload) removes them. MinIO lists the uploads since
+// its own start alone, and removes others itself after a day.
 //
 // # Stores tried
 //

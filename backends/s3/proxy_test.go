@@ -19,7 +19,7 @@ type wire struct {
 	// response changes what the store answers if it is set.
 	response func(*http.Response) error
 
-	mu       sync.Mutex
+	mu       sync.Mutex // guards all the above while requests come from elsewhere
 	requests []string
 }
 
@@ -36,18 +36,22 @@ func startWire(t *testing.T, store string) *wire {
 			r.Out.Host = r.In.Host // signed
 		},
 		ModifyResponse: func(r *http.Response) error {
-			if p.response == nil {
+			p.mu.Lock()
+			change := p.response
+			p.mu.Unlock()
+			if change == nil {
 				return nil
 			}
-			return p.response(r)
+			return change(r)
 		},
 	}
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		p.requests = append(p.requests, kind(r))
+		around := p.around
 		p.mu.Unlock()
-		if p.around != nil {
-			p.around(w, r, proxy)
+		if around != nil {
+			around(w, r, proxy)
 			return
 		}
 		proxy.ServeHTTP(w, r)

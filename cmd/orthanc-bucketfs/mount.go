@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -75,8 +76,11 @@ func mountStack(ctx context.Context, cfg Config, s *stack, systemd supervisor, s
 	logReady(cfg, s, log)
 	systemd.ready("serving " + s.bucket.String() + " on " + cfg.Mountpoint)
 	watched, unwatch := context.WithCancel(ctx)
+	var sweeping sync.WaitGroup
+	defer sweeping.Wait()
 	defer unwatch()
 	systemd.feedWatchdog(watched, cfg.Mountpoint)
+	sweeping.Go(func() { keepSwept(watched, cfg, s.bucket, log) })
 	ended := make(chan struct{})
 	go func() {
 		m.Wait()
