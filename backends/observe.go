@@ -15,6 +15,7 @@ type Request struct {
 	Duration time.Duration // to the last byte that was read of the answer
 	Sent     int64         // bytes of the body
 	Received int64         // bytes of the body of the answer
+	Retry    bool          // it repeats one before that came to nothing
 }
 
 // Observer is told of every request. It is called concurrently, and must

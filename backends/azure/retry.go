@@ -9,6 +9,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
+	"orthanc-bucketfs/backends/internal/httpconn"
 	"orthanc-bucketfs/backends/internal/retry"
 )
 
@@ -64,6 +65,9 @@ func (a attempt) Do(req *policy.Request) (*http.Response, error) {
 		return nil, errors.New("a request outside of any call")
 	}
 	count.made++
+	if count.made > 1 {
+		req = req.WithContext(httpconn.Repeated(req.Raw().Context()))
+	}
 	resp, err := req.Next()
 	switch {
 	case err == nil && !runtime.HasStatusCode(resp, retryable()...):

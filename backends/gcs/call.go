@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync"
 
+	"orthanc-bucketfs/backends/internal/httpconn"
 	"orthanc-bucketfs/backends/internal/retry"
 )
 
@@ -68,6 +69,13 @@ func (c *call) begin() error {
 	c.open, c.repeated = true, c.open
 	c.succeeded, c.answer = false, nil
 	return nil
+}
+
+// isRepeated tells whether the last request is a retry.
+func (c *call) isRepeated() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.repeated
 }
 
 // finish notes that the body of an answer is no longer needed.
@@ -136,6 +144,9 @@ func (f follower) RoundTrip(req *http.Request) (*http.Response, error) {
 			req.Body.Close()
 		}
 		return nil, err
+	}
+	if c.isRepeated() {
+		req = req.WithContext(httpconn.Repeated(req.Context()))
 	}
 	resp, err := f.next.RoundTrip(c.guard(req))
 	if err != nil {

@@ -37,8 +37,8 @@ func TestObserverIsToldOfEveryAttempt(t *testing.T) {
 	if len(told) != 2 {
 		t.Fatalf("told of %d requests, want 2: %+v", len(told), told)
 	}
-	for _, r := range told {
-		if r.Status != http.StatusServiceUnavailable || r.Sent < 1000 || r.Duration <= 0 || r.Err != nil {
+	for i, r := range told {
+		if r.Status != http.StatusServiceUnavailable || r.Sent < 1000 || r.Duration <= 0 || r.Err != nil || r.Retry != (i > 0) {
 			t.Errorf("told %+v", r)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -55,7 +56,19 @@ type (
 	sender struct{ aws.HTTPClient }
 )
 
-func (d doer) Do(req *http.Request) (*http.Response, error) { return d.RoundTrip(req) }
+func (d doer) Do(req *http.Request) (*http.Response, error) {
+	if isRetry(req) {
+		req = req.WithContext(httpconn.Repeated(req.Context()))
+	}
+	return d.RoundTrip(req)
+}
+
+// isRetry reads what the SDK tells the store with every request, as in
+// "attempt=2; max=4".
+func isRetry(req *http.Request) bool {
+	attempt, _, _ := strings.Cut(req.Header.Get("Amz-Sdk-Request"), ";")
+	return attempt != "" && attempt != "attempt=1"
+}
 
 func (s sender) RoundTrip(req *http.Request) (*http.Response, error) { return s.Do(req) }
 

@@ -1,6 +1,7 @@
 package httpconn
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -20,13 +21,25 @@ func Observe(next http.RoundTripper, observers ...backends.Observer) http.RoundT
 	return &observer{next, observers}
 }
 
+type repeatedKey struct{}
+
+// Repeated returns a context for a request that repeats one before.
+func Repeated(ctx context.Context) context.Context {
+	return context.WithValue(ctx, repeatedKey{}, true)
+}
+
+func isRepeated(ctx context.Context) bool {
+	repeated, _ := ctx.Value(repeatedKey{}).(bool)
+	return repeated
+}
+
 type observer struct {
 	next      http.RoundTripper
 	observers []backends.Observer
 }
 
 func (o *observer) RoundTrip(req *http.Request) (*http.Response, error) {
-	x := &exchange{observers: o.observers, begin: time.Now(), method: req.Method}
+	x := &exchange{observers: o.observers, begin: time.Now(), method: req.Method, retry: isRepeated(req.Context())}
 	resp, err := o.next.RoundTrip(x.counted(req))
 	if err != nil {
 		x.over(err)
@@ -46,6 +59,7 @@ type exchange struct {
 	observers []backends.Observer
 	begin     time.Time
 	method    string
+	retry     bool
 	status    int
 	sent      atomic.Int64 // the transport may be sending after it has returned
 	received  atomic.Int64
@@ -56,7 +70,7 @@ func (x *exchange) over(err error) {
 	x.once.Do(func() {
 		r := backends.Request{
 			Method: x.method, Status: x.status, Err: err, Duration: time.Since(x.begin),
-			Sent: x.sent.Load(), Received: x.received.Load(),
+			Sent: x.sent.Load(), Received: x.received.Load(), Retry: x.retry,
 		}
 		for _, observe := range x.observers {
 			observe(r)
