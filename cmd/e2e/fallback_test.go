@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -52,11 +53,32 @@ func TestFallbackDir(t *testing.T) {
 	}
 }
 
+// An old StorageDirectory with Orthanc's index in it serves as local_dir, too.
+func TestFallbackDirIsLocalDir(t *testing.T) {
+	t.Parallel()
+	old := filepath.Join(t.TempDir(), "old")
+	if err := os.CopyFS(old, os.DirFS(filepath.Join(pluginData, "plain-legacy"))); err != nil {
+		t.Fatal(err)
+	}
+	storeFile(t, filepath.Join(old, "index"), "the index")
+	ctx, site := newPluginSite(t, pluginBuckets()[0], fmt.Sprintf("fallback_dir = %q\nlocal_dir = %q", old, old))
+	if err := os.RemoveAll(filepath.Join(site.Bucket().Dir, "pacs")); err != nil {
+		t.Fatal(err)
+	}
+	mustMount(t, ctx, site)
+	want := pluginSums(t)
+	want["index"] = fmt.Sprintf("%x", sha256.Sum256([]byte("the index")))
+	if got := tree(t, site.Mountpoint()); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("listed %v", got)
+	}
+}
+
 func TestMissingFallbackDirStopsTheStart(t *testing.T) {
 	t.Parallel()
 	for name, dir := range map[string]string{"missing": filepath.Join(t.TempDir(), "none"), "not mounted": t.TempDir()} {
-		ctx, site := newPluginSite(t, pluginBuckets()[0], fmt.Sprintf("fallback_dir = %q", dir))
-		t.Log(name)
-		wantRefusal(t, ctx, site, "fallback_dir "+dir, "remove fallback_dir if every file is in the bucket")
+		t.Run(name, func(t *testing.T) {
+			ctx, site := newPluginSite(t, pluginBuckets()[0], fmt.Sprintf("fallback_dir = %q", dir))
+			wantRefusal(t, ctx, site, "fallback_dir "+dir, "remove fallback_dir if every file is in the bucket")
+		})
 	}
 }

@@ -42,14 +42,22 @@ func newPluginSite(t *testing.T, b pluginBucket, more string) (context.Context, 
 	if err := os.CopyFS(filepath.Join(site.Bucket().Dir, "pacs"), os.DirFS(filepath.Join(pluginData, b.dir))); err != nil {
 		t.Fatal(err)
 	}
-	config := fmt.Sprintf("mountpoint = %q\nbackend = \"dir\"\nowner = \"\"\nroot_path = \"pacs\"\nlayout = %q\n%s\n[dir]\npath = %q\n"+
-		"[encryption]\nmaster_key = { id = 1, path = %q }\nprevious_master_keys = [\n%s]\n%s\n",
-		site.Mountpoint(), b.layout, more, site.Bucket().Dir, pluginKey(t, site, "1"), previousKeys(t, site), b.mode)
-	storeFile(t, filepath.Join(site.Dir, "config.toml"), config)
+	configurePlugin(t, site, b, more, "dir", fmt.Sprintf("path = %q", site.Bucket().Dir))
 	return ctx, site
 }
 
+// configurePlugin writes the configuration for b: more are further keys of the
+// top level, settings those of the backend's section.
+func configurePlugin(t *testing.T, site *lab.Site, b pluginBucket, more, backend, settings string) {
+	t.Helper()
+	config := fmt.Sprintf("mountpoint = %q\nbackend = %q\nowner = \"\"\nroot_path = \"pacs\"\nlayout = %q\n%s\n[%s]\n%s\n"+
+		"[encryption]\nmaster_key = { id = 1, path = %q }\nprevious_master_keys = [\n%s]\n%s\n",
+		site.Mountpoint(), backend, b.layout, more, backend, settings, pluginKey(t, site, "1"), previousKeys(t, site), b.mode)
+	storeFile(t, filepath.Join(site.Dir, "config.toml"), config)
+}
+
 func previousKeys(t *testing.T, site *lab.Site) string {
+	t.Helper()
 	var lines strings.Builder
 	for _, id := range []string{"2", "16909060", "4294967295"} {
 		fmt.Fprintf(&lines, "  { id = %s, path = %q },\n", id, pluginKey(t, site, id))
