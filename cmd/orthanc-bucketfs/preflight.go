@@ -117,7 +117,7 @@ func checkRoundTrip(ctx context.Context, cfg Config, s *stack) backends.Finding 
 	ctx, cancel := context.WithTimeout(ctx, itemPatience)
 	defer cancel()
 	if cfg.ReadOnly {
-		_, err := s.store.Dirs(ctx)
+		_, err := s.bucket.List(ctx, backends.ListOptions{Limit: 1})
 		return backends.Finding{Item: itemRoundTrip, Detail: "can be listed (read_only: nothing was stored)", Err: err}
 	}
 	detail := "a file is sealed, stored, read back, opened and deleted"

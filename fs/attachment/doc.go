@@ -14,6 +14,13 @@
 //     is read back and compared. If that is impossible, Commit fails, and the
 //     object is looked for, and deleted, in the background; one that cannot be
 //     ruled out in the end is logged and counted.
+//   - An attachment is looked for under its legacy key, then, if the Layout has
+//     them, under flat names, then in the fallback directory, and is absent only
+//     if all of them say so. Delete removes it everywhere, last where it is
+//     found first. New objects have legacy keys.
+//   - Without AcceptPlaintext, what is no envelope is corrupt. With it, what does
+//     not begin as an envelope is a file; what does and cannot be opened is
+//     corrupt, as ever.
 //   - Open returns a File only after the whole object was fetched, unsealed
 //     and verified. A File cannot fail afterwards.
 //   - The contents of all Writers and Files are within the budget.

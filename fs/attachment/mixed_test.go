@@ -189,6 +189,22 @@ func TestFallback(t *testing.T) {
 	}
 }
 
+// Whether the keys fit is tried on the bucket, however much more the fallback
+// directory holds.
+func TestSampleIsOfTheBucket(t *testing.T) {
+	r := newRig(t, Sealed(testRing(t, 1)))
+	_, old := withFallback(t, r)
+	for aa := range byte(100) {
+		put(t, old, uuidIn(t, aa, 1, 1).Key(), []byte("old"))
+	}
+	store(t, r, uuidIn(t, 200, 1, 1), []byte("new"))
+	opened, failures, err := r.Sample(t.Context(), 3)
+	if opened != 1 || len(failures) > 0 || err != nil {
+		t.Errorf("%d opened, %v, %v", opened, failures, err)
+	}
+	r.done(t)
+}
+
 // Trouble with either side is never absence, and a delete that fails in one
 // leaves the file as it was.
 func TestFallbackReportsTrouble(t *testing.T) {

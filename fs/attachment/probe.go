@@ -168,14 +168,15 @@ func (s *Store) Sample(ctx context.Context, n int) (opened int, failures []error
 	return opened, failures, nil
 }
 
-// samplePrefixes returns what the keys in up to n directories begin with. In
-// layout flat, where nobody knows which directories hold something, it adds the
-// whole bucket.
-func (s *Store) samplePrefixes(ctx context.Context, n int) ([]string, error) {
-	dirs, err := s.Dirs(ctx)
-	var prefixes []string
+// samplePrefixes returns what the keys in up to n directories of the bucket
+// begin with. In layout flat, where nobody knows which directories hold
+// something, it adds the whole bucket.
+func (s *Store) samplePrefixes(ctx context.Context, n int) (prefixes []string, err error) {
+	dirs := allDirs()
 	if s.layout == Flat {
 		prefixes = append(prefixes, "")
+	} else {
+		dirs, err = s.dirsOf(ctx, s.bucket)
 	}
 	n = min(n, len(dirs))
 	for i := range n {
@@ -199,6 +200,7 @@ func (s *Store) samplePrefix(ctx context.Context, prefix string) error {
 	return s.try(ctx, slices.MinFunc(attachments, func(a, b backends.Object) int { return cmp.Compare(a.Size, b.Size) }))
 }
 
+// try opens the attachment whose object a listing has found.
 func (s *Store) try(ctx context.Context, obj backends.Object) error {
 	u, _ := s.layout.Parse(obj.Key)
 	f, err := s.examine(ctx, obj)
