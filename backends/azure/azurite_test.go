@@ -53,6 +53,10 @@ func TestAzurite(t *testing.T) {
 		{"access-tier", accessTier},
 		{"damage-on-the-way", damageOnTheWay},
 		{"blocks-of-failed-uploads", blocksOfFailedUploads},
+		{"inspect", inspectContainer},
+		{"inspect-missing-container", inspectMissingContainer},
+		{"inspect-wrong-key", inspectWrongKey},
+		{"inspect-public", inspectPublic},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWire(t, s.URL)

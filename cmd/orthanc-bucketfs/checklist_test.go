@@ -101,7 +101,7 @@ func TestStoreIsSkippedAfterAFailure(t *testing.T) {
 	list := &checklist{report: printText(&out)}
 	s := &stack{bucket: backends.WithPrefix(bucket, "ct")}
 	list.store(t.Context(), Config{RootPath: "ct"}, s)
-	const want = `ok    bucket: test bucket, below ct
+	const want = `ok    store: test bucket, below ct
 FAIL  TLS: disk has failed
 skip  clock: because of TLS
 skip  round trip: because of TLS

@@ -56,7 +56,7 @@ func (l *checklist) store(ctx context.Context, cfg Config, s *stack) {
 // bucket examines the bucket as far as its provider knows how, and returns the
 // item that failed.
 func (l *checklist) bucket(ctx context.Context, cfg Config, s *stack) (failed string) {
-	l.add(backends.Finding{Item: itemBucket, Detail: s.bucket.String()})
+	l.add(backends.Finding{Item: "store", Detail: s.bucket.String()})
 	inspector, ok := backends.As[backends.Inspector](s.bucket)
 	if !ok {
 		return ""

@@ -2,6 +2,9 @@ package inspect
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"time"
 
 	"orthanc-bucketfs/backends"
@@ -54,3 +57,20 @@ func Wrong(err error) backends.Finding { return backends.Finding{Err: err} }
 
 // Doubtful is the finding of an item that works, but should not stay as it is.
 func Doubtful(warning string) backends.Finding { return backends.Finding{Warning: warning} }
+
+// Needs is step, and names the permission that is missing if it is refused.
+func Needs(step Step, permission string) Step {
+	return Step{step.Item, func(ctx context.Context) backends.Finding {
+		found := step.Examine(ctx)
+		found.Err = Lacking(found.Err, permission)
+		return found
+	}}
+}
+
+// Lacking returns err, with the permission that is missing if it is a refusal.
+func Lacking(err error, permission string) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return fmt.Errorf("%w: give these credentials the permission %s", err, permission)
+}

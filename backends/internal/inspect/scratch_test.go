@@ -59,6 +59,53 @@ func TestScratch(t *testing.T) {
 	}
 }
 
+// What goes with a checksum that is not its own must be refused; where it is
+// not, it is deleted.
+func TestChecksum(t *testing.T) {
+	mismatch := errors.New("mismatch")
+	for name, test := range map[string]struct {
+		stores bool
+		err    error
+		rules  []backendtest.Rule
+		want   string
+		words  string
+	}{
+		"refused":       {false, mismatch, nil, "ok ok", "refuses what does not match its MD5"},
+		"taken":         {true, nil, nil, "ok WARN", "does not compare the MD5"},
+		"answer lost":   {true, io.ErrUnexpectedEOF, nil, "ok WARN", "could not be examined"},
+		"cannot delete": {true, nil, rules(backendtest.Nth(backendtest.OpDelete, 1, backendtest.Fail(fs.ErrPermission))), "ok FAIL", "probe-damaged may be left"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			faulty := backendtest.NewFaulty(backendtest.NewMem())
+			faulty.Inject(test.rules...)
+			s := NewScratch(faulty, "probe")
+			create := func(ctx context.Context, key string) error {
+				if test.stores {
+					if _, err := faulty.Create(ctx, key, nil); err != nil {
+						t.Fatal(err)
+					}
+				}
+				return test.err
+			}
+			noticed := func(err error) bool { return errors.Is(err, mismatch) }
+			want(t, s.Run(t.Context(), s.Put(), s.Checksum("MD5", create, noticed)), test.want, test.words)
+			page, err := faulty.List(t.Context(), backends.ListOptions{})
+			if left := len(page.Objects) > 0; left != (name == "cannot delete") || err != nil {
+				t.Errorf("left in the bucket: %v, %v", page.Objects, err)
+			}
+		})
+	}
+}
+
+func TestNeeds(t *testing.T) {
+	refused := Needs(Step{"get", func(context.Context) backends.Finding { return Wrong(fs.ErrPermission) }}, "objects.get")
+	want(t, Run(t.Context(), refused), "FAIL", "give these credentials the permission objects.get")
+	other := Needs(Step{"get", func(context.Context) backends.Finding { return Wrong(io.ErrUnexpectedEOF) }}, "objects.get")
+	if findings := Run(t.Context(), other); strings.Contains(text(findings), "permission") {
+		t.Errorf("got %v", findings)
+	}
+}
+
 func rules(r ...backendtest.Rule) []backendtest.Rule { return r }
 
 // Whoever is interrupted has nothing left behind, and nothing comes later.
