@@ -32,6 +32,9 @@ func (p *pacs) checkBucket(attachments int) {
 
 func (p *pacs) list() (files, objects []string) {
 	p.Helper()
+	if p.objects != nil {
+		p.fetch()
+	}
 	files, err := p.site.Bucket().Files()
 	if err != nil {
 		p.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/cmd/internal/lab"
 )
 
@@ -28,6 +29,7 @@ type pacs struct {
 	site    *lab.Site
 	daemon  *lab.Process
 	orthanc *lab.Orthanc
+	objects func(context.Context) (backends.Bucket, error) // nil if they are files
 }
 
 func newPACS(t *testing.T, opts options) *pacs {
@@ -45,10 +47,10 @@ func newPACS(t *testing.T, opts options) *pacs {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if opts.store != nil {
-		opts.store(t, site, opts.budgetMiB)
-	}
 	p := &pacs{T: t, ctx: ctx, options: opts, site: site}
+	if opts.store != nil {
+		p.objects = opts.store(t, site, opts.budgetMiB)
+	}
 	t.Cleanup(p.close)
 	p.mount()
 	p.startOrthanc()

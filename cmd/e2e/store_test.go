@@ -22,9 +22,10 @@ func TestStoreReadDelete(t *testing.T) {
 	}
 }
 
-func day(p *pacs) {
+// day stores the corpus, two larger images, and more.
+func day(p *pacs, more ...lab.Instance) {
 	images := p.storeByAllMeans(variants(0, len(shared.corpus)))
-	images = append(images, p.uploadAll(large(1, 3<<20), large(2, 3<<20))...)
+	images = append(images, p.uploadAll(append(more, large(1, 3<<20), large(2, 3<<20))...)...)
 	p.checkBucket(attachments(images))
 	p.checkAll(images)
 	p.restartOrthanc()
