@@ -61,6 +61,33 @@ func TestInspectOfStoresThatRefuse(t *testing.T) {
 	}
 }
 
+// As Cloudflare R2, by its documentation: CRC-32C, but not of an object in parts.
+func TestInspectOfStoreWithoutChecksumOfParts(t *testing.T) {
+	onEach(t, func(t *testing.T, s server.S3) {
+		w := startWire(t, s.URL)
+		w.around = func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+			if r.Header.Get("X-Amz-Checksum-Type") != "" {
+				refuse(http.StatusNotImplemented, "NotImplemented")(rw, r)
+				return
+			}
+			next.ServeHTTP(rw, r)
+		}
+		b := open(t, configBehind(w, s))
+		inspected(t, b, "probe-").want(t, map[string][2]string{"checksum": {"ok", "verifies CRC-32C"}, "upload in parts": {"ok", "never"}})
+		if whole, parts := b.whole.get(), b.parts.get(); whole != (mode{}) || parts != (mode{md5: true}) {
+			t.Errorf("got modes %+v and %+v", whole, parts)
+		}
+		body := pattern(partThreshold + 1)
+		if _, err := b.Create(t.Context(), "x", body); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, len(body))
+		if n, _, err := b.Read(t.Context(), "x", "", got, 0); err != nil || !bytes.Equal(got[:n], body) {
+			t.Errorf("got %d bytes, error %v", n, err)
+		}
+	})
+}
+
 // worksAround sees what a bucket sends that has learnt to do without condition
 // and CRC-32C, and that it still does not overwrite.
 func worksAround(t *testing.T, b *Bucket, w *wire) {
