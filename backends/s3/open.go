@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
 
 	"orthanc-bucketfs/backends"
 )
@@ -53,6 +54,7 @@ func Open(ctx context.Context, cfg Config, observe ...backends.Observer) (*Bucke
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		o.APIOptions = append(o.APIOptions, countAttempts)
+		o.Logger = logging.Nop{} // what matters of it is in the errors
 	})
 	return &Bucket{
 		client:        client,
