@@ -1,7 +1,11 @@
 package azure
 
 import (
+	"bytes"
+	"crypto/md5"
+	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -110,7 +114,8 @@ func inspectPublic(t *testing.T, _ *wire, cfg Config) {
 type store struct {
 	date   time.Time // its clock
 	ignore string    // header it does not honour
-	bodies map[string]bool
+	reads  bool      // whether it gives objects to who has a signature
+	bodies map[string][]byte
 }
 
 // serve knows as much of the service as an examination asks for.
@@ -122,19 +127,33 @@ func (s *store) serve(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Query().Get("sig") == "" && r.Header.Get("Authorization") == "":
 		refuse(w, http.StatusForbidden, "AuthenticationFailed")
 	case r.URL.Query().Get("comp") == "list":
-		fmt.Fprint(w, `<?xml version="1.0"?><EnumerationResults ContainerName="images"><Blobs></Blobs></EnumerationResults>`)
-	case r.Method == http.MethodPut && r.Header.Get("If-None-Match") != "" && s.ignore != "If-None-Match" && s.bodies[r.URL.Path]:
+		s.list(w)
+	case r.Method == http.MethodPut && r.Header.Get("If-None-Match") != "" && s.ignore != "If-None-Match" && s.bodies[r.URL.Path] != nil:
 		refuse(w, http.StatusConflict, "BlobAlreadyExists")
 	case r.Method == http.MethodPut:
-		s.bodies[r.URL.Path] = true
+		s.bodies[r.URL.Path], _ = io.ReadAll(r.Body)
 		describeTo(w, "v")
 		w.WriteHeader(http.StatusCreated)
 	case r.Method == http.MethodDelete:
 		delete(s.bodies, r.URL.Path)
 		w.WriteHeader(http.StatusAccepted)
+	case s.reads && r.Method == http.MethodGet && s.bodies[r.URL.Path] != nil:
+		sum := md5.Sum(s.bodies[r.URL.Path])
+		w.Header().Set("Content-MD5", base64.StdEncoding.EncodeToString(sum[:]))
+		describeTo(w, "v")
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(s.bodies[r.URL.Path]))
 	default:
 		refuse(w, http.StatusForbidden, "AuthorizationPermissionMismatch")
 	}
+}
+
+func (s *store) list(w http.ResponseWriter) {
+	fmt.Fprint(w, `<?xml version="1.0"?><EnumerationResults ContainerName="images"><Blobs>`)
+	for path, body := range s.bodies {
+		fmt.Fprintf(w, "<Blob><Name>%s</Name><Properties><Content-Length>%d</Content-Length><Etag>v</Etag>"+
+			"<Last-Modified>Mon, 02 Jan 2006 15:04:05 GMT</Last-Modified></Properties></Blob>", strings.TrimPrefix(path, "/images/"), len(body))
+	}
+	fmt.Fprint(w, "</Blobs></EnumerationResults>")
 }
 
 func TestInspectFindsWhatIsMissing(t *testing.T) {
@@ -147,7 +166,7 @@ func TestInspectFindsWhatIsMissing(t *testing.T) {
 		"get":                {store{}, "get", "AuthorizationPermissionMismatch"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			test.store.bodies = make(map[string]bool)
+			test.store.bodies = make(map[string][]byte)
 			findings := fake(t, 0, test.store.serve).Inspect(t.Context(), "probe")
 			wantFailure(t, findings, test.item, test.word)
 			if len(test.store.bodies) > 0 {
@@ -157,5 +176,14 @@ func TestInspectFindsWhatIsMissing(t *testing.T) {
 				t.Errorf("a store that does not compare checksums: %v", findings)
 			}
 		})
+	}
+}
+
+// The requests of everybody do not carry the signature that the bucket has.
+func TestInspectPublicWithoutSignature(t *testing.T) {
+	s := store{reads: true, bodies: make(map[string][]byte)}
+	findings := fake(t, 0, s.serve).Inspect(t.Context(), "probe")
+	if found := find(t, findings, "public access"); found.Detail == "" || found.Warning != "" {
+		t.Errorf("got %+v in %v", found, findings)
 	}
 }

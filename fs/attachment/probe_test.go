@@ -123,11 +123,16 @@ func TestProbeOpensWhatItSealed(t *testing.T) {
 func TestProbeInterrupted(t *testing.T) {
 	r := newRig(t, Sealed(testRing(t, 1)))
 	ctx, cancel := context.WithCancel(t.Context())
+	created := errors.New("not created")
 	r.faulty.Inject(backendtest.Nth(backendtest.OpCreate, 1, func(ctx context.Context, q *backendtest.Request) error {
 		cancel()
-		return q.Do(ctx)
+		created = q.Do(ctx)
+		return created
 	}))
 	wantErr(t, r.Probe(ctx), context.Canceled)
+	if created != nil {
+		t.Errorf("a creation under way was given up: %v", created)
+	}
 	wantEmpty(t, r)
 	r.faulty.Reset()
 	r.faulty.Inject(backendtest.Each(backendtest.OpCreate, backendtest.LoseAnswer(io.ErrUnexpectedEOF)))
