@@ -32,7 +32,7 @@ func (p *pacs) checkBucket(attachments int) {
 
 func (p *pacs) list() (files, objects []string) {
 	p.Helper()
-	if p.objects != nil {
+	if p.remote != nil {
 		p.fetch()
 	}
 	files, err := p.site.Bucket().Files()

@@ -18,7 +18,7 @@ type options struct {
 	sync, compress bool
 	budgetMiB      int    // 64 if zero
 	binary         string // the one with the race detector if empty
-	store          store  // a directory if nil
+	cloud          string // the backend of the bucket; a directory if empty
 }
 
 // pacs is an Orthanc whose storage and index are on a mount.
@@ -29,7 +29,7 @@ type pacs struct {
 	site    *lab.Site
 	daemon  *lab.Process
 	orthanc *lab.Orthanc
-	objects func(context.Context) (backends.Bucket, error) // nil if they are files
+	remote  backends.Bucket // what objects are to be fetched from; nil if they are files
 }
 
 func newPACS(t *testing.T, opts options) *pacs {
@@ -48,8 +48,8 @@ func newPACS(t *testing.T, opts options) *pacs {
 		t.Fatal(err)
 	}
 	p := &pacs{T: t, ctx: ctx, options: opts, site: site}
-	if opts.store != nil {
-		p.objects = opts.store(t, site, opts.budgetMiB)
+	if opts.cloud != "" {
+		p.use(opts.cloud, opts.budgetMiB)
 	}
 	t.Cleanup(p.close)
 	p.mount()
