@@ -8,10 +8,10 @@ import (
 	"syscall"
 )
 
-// cached returns the directory of the user's cache for name, and calls install
+// Cached returns the directory of the user's cache for name, and calls install
 // with a fresh directory to fill it if it is not there yet. Processes that want
 // the same directory wait for the first.
-func cached(name string, install func(dir string) error) (string, error) {
+func Cached(name string, install func(dir string) error) (string, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
 		return "", err

@@ -19,7 +19,7 @@ func TestCachedInstallsOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			dir, err := cached("example.com/server@v1", install)
+			dir, err := Cached("example.com/server@v1", install)
 			if err != nil {
 				t.Errorf("cached: %v", err)
 			}
@@ -38,7 +38,7 @@ func TestCachedInstallsOnce(t *testing.T) {
 func TestCachedForgetsFailures(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	broken := errors.New("broken")
-	_, err := cached("server@v1", func(dir string) error {
+	_, err := Cached("server@v1", func(dir string) error {
 		if err := os.WriteFile(filepath.Join(dir, "half"), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +47,7 @@ func TestCachedForgetsFailures(t *testing.T) {
 	if !errors.Is(err, broken) {
 		t.Errorf("got error %v, want %v", err, broken)
 	}
-	dir, err := cached("server@v1", func(string) error { return nil })
+	dir, err := Cached("server@v1", func(string) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ func GoInstall(t testing.TB, module, pkg string) string {
 	if !ok {
 		t.Fatalf("module %q has no version: write path@version", module)
 	}
-	dir, err := cached(pkg+"@"+version, func(dir string) error {
+	dir, err := Cached(pkg+"@"+version, func(dir string) error {
 		return goInstall(dir, pkg+"@"+version)
 	})
 	if err != nil {

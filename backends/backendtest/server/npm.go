@@ -19,7 +19,7 @@ func NPM(t testing.TB, pkg string) string {
 	if i := strings.LastIndexByte(pkg, '@'); i <= 0 {
 		t.Fatalf("npm package %q has no version: write name@version", pkg)
 	}
-	dir, err := cached("npm/"+pkg+"+"+npmBefore, func(dir string) error { return npmInstall(dir, pkg) })
+	dir, err := Cached("npm/"+pkg+"+"+npmBefore, func(dir string) error { return npmInstall(dir, pkg) })
 	if err != nil {
 		unavailable(t, "no server: %v", err)
 	}

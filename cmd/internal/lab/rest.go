@@ -27,6 +27,12 @@ func IsRefused(err error) bool {
 	return ok
 }
 
+// Connect returns the client of an Orthanc that runs already, and that nothing
+// is known of but its URL and the way to it.
+func Connect(url string, way http.RoundTripper) *Orthanc {
+	return &Orthanc{URL: url, http: &http.Client{Transport: way}}
+}
+
 // Upload sends one DICOM file and returns Orthanc's identifier of the instance.
 func (o *Orthanc) Upload(ctx context.Context, dicom []byte) (id string, err error) {
 	var stored struct{ ID string }
