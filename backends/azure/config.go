@@ -97,10 +97,11 @@ func validContainer(name string) bool {
 	return true
 }
 
-// connectionString returns the connection string from wherever it is.
+// connectionString returns the connection string from wherever it is, without
+// the white space around it.
 func (c Config) connectionString() (backends.Secret, error) {
 	if c.ConnectionStringFile == "" {
-		return c.ConnectionString, nil
+		return backends.NewSecret(strings.TrimSpace(c.ConnectionString.Reveal())), nil
 	}
 	text, err := secretfile.Read(c.ConnectionStringFile)
 	if err != nil {

@@ -120,6 +120,8 @@ func TestOpenNamesTheBucket(t *testing.T) {
 	}
 	base := DefaultConfig()
 	base.Container = "images"
+	multiLine := base
+	multiLine.ConnectionString = backends.NewSecret("\n" + exampleString + "\r\n")
 	pathStyle := base
 	pathStyle.ConnectionString = backends.NewSecret("AccountName=acct;AccountKey=" + server.AzuriteKey + ";BlobEndpoint=http://127.0.0.1:1/acct")
 	for _, c := range []struct {
@@ -129,6 +131,7 @@ func TestOpenNamesTheBucket(t *testing.T) {
 		{fromFile(base, file), "azure container images at https://acct.blob.core.windows.net"},
 		{fromURL(base, "https://acct.blob.core.windows.net"), "azure container images at https://acct.blob.core.windows.net"},
 		{fromURL(base, "https://acct.blob.core.windows.net/"), "azure container images at https://acct.blob.core.windows.net"},
+		{multiLine, "azure container images at https://acct.blob.core.windows.net"},
 		{pathStyle, "azure container images at http://127.0.0.1:1/acct"},
 	} {
 		b := openAt(t, c.cfg, defaultSizes())

@@ -157,6 +157,31 @@ func TestServiceAccount(t *testing.T) {
 	}
 }
 
+// TestDefaultCredentials finds a service account where Google's libraries look.
+func TestDefaultCredentials(t *testing.T) {
+	var tokens atomic.Int32
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/token" {
+			tokens.Add(1)
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprint(w, `{"access_token":"t0ken","token_type":"Bearer","expires_in":3600}`)
+			return
+		}
+		if got := r.Header.Get("Authorization"); got != "Bearer t0ken" {
+			t.Errorf("Authorization is %q", got)
+		}
+		object(7, 4)(w, r)
+	}))
+	t.Cleanup(s.Close)
+	path, _ := account(t, s.URL)
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", path)
+	b := open(t, testConfig(s.URL))
+	b.base.TLSClientConfig.RootCAs = s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	if _, err := b.Stat(t.Context(), "x"); err != nil || tokens.Load() != 1 {
+		t.Errorf("error %v, %d tokens", err, tokens.Load())
+	}
+}
+
 // TestTokenRefused: a token server's 404 or 403 says nothing about an object.
 func TestTokenRefused(t *testing.T) {
 	for _, code := range []int{400, 403, 404, 412, 500} {
