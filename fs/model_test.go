@@ -43,8 +43,8 @@ type modelReader struct {
 const modelFiles = 6
 
 func TestModel(t *testing.T) {
-	for seed := range uint64(16) {
-		t.Run(fmt.Sprintf("faults=%v/gathered=%v/%d", seed%2 == 1, seed >= 8, seed), func(t *testing.T) {
+	for seed := range uint64(24) {
+		t.Run(fmt.Sprintf("faults=%v/gathered=%v/remembering=%v/%d", seed%2 == 1, seed >= 8, seed >= 16, seed), func(t *testing.T) {
 			p := newPlayer(t, seed)
 			for range 400 {
 				p.step()
@@ -65,14 +65,20 @@ type player struct {
 	m      model
 	faults bool
 	gather bool
+	keeps  bool // what was seen a moment ago is served without a request
 	trace  []string
 }
 
 func newPlayer(t *testing.T, seed uint64) *player {
-	gather := seed >= 8
+	gather, keeps := seed >= 8, seed >= 16
 	return &player{
-		T: t, Rand: rand.New(rand.NewPCG(seed, 0)), faults: seed%2 == 1, gather: gather,
-		r: newRig(t, func(s *setting) { s.noLocal = gather }),
+		T: t, Rand: rand.New(rand.NewPCG(seed, 0)), faults: seed%2 == 1, gather: gather, keeps: keeps,
+		r: newRig(t, func(s *setting) {
+			s.noLocal = gather
+			if keeps {
+				remembering(s)
+			}
+		}),
 		m: model{committed: map[int][]byte{}, writers: map[int]*modelWriter{}},
 	}
 }
@@ -264,6 +270,9 @@ func (p *player) open(n int) {
 		want = syscall.ENOENT
 	}
 	f, err := os.Open(p.r.path(n))
+	if p.keeps && ok && err == nil {
+		want = 0 // no fetch, no fault
+	}
 	p.agree("open", n, err, want)
 	p.r.faulty.Inject()
 	if err == nil {

@@ -78,6 +78,7 @@ func gathered(s *setting) { s.noLocal = true }
 func newRig(t testing.TB, changes ...func(*setting)) *rig {
 	t.Helper()
 	s := setting{limit: 64 << 20, on: backendtest.NewMem(), timing: attachment.DefaultTiming(), patience: time.Minute}
+	s.timing.Moment = 0 // every open fetches, so that its faults can be seen
 	for _, change := range changes {
 		change(&s)
 	}

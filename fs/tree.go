@@ -19,7 +19,7 @@ const (
 	// dirTimeout: the directories of the layout never change.
 	dirTimeout = time.Hour
 	// fileTimeout is how long another machine's delete may go unseen by stat;
-	// open always asks the bucket. Absence is never remembered.
+	// by open it may for attachment.Timing.Moment. Absence is never remembered.
 	fileTimeout = 10 * time.Second
 
 	// Inode numbers of our own have bit 63 set, which those of local files

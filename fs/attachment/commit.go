@@ -23,7 +23,7 @@ func (s *Store) commit(ctx context.Context, u UUID, buf *memory.Buffer) (Info, e
 	}
 	s.listings.created(u, obj)
 	info := Info{UUID: u, Size: size, Modified: obj.Modified, Version: obj.Version, Seen: time.Now()}
-	s.recent.add(info)
+	s.shelf.add(info)
 	return info, nil
 }
 

@@ -21,7 +21,9 @@ const (
 func (s *Store) Delete(ctx context.Context, u UUID) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timing.Delete)
 	defer cancel()
-	s.recent.forget(u)
+	// Also afterwards: somebody may be looking at it meanwhile.
+	s.shelf.forget(u)
+	defer s.shelf.forget(u)
 	err := s.deleteRepeatedly(ctx, u)
 	if err != nil {
 		s.Counters.FailedDeletes.Add(1)

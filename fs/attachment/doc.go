@@ -22,7 +22,9 @@
 //     not begin as an envelope is a file; what does and cannot be opened is
 //     corrupt, as ever.
 //   - Open returns a File only after the whole object was fetched, unsealed
-//     and verified. A File cannot fail afterwards.
+//     and verified. A File cannot fail afterwards. What was fetched or verified
+//     a moment ago is not fetched again, so that another machine's delete may go
+//     unseen for that moment; a delete through the Store never does.
 //   - The contents of all Writers and Files are within the budget.
 //
 // # Errors

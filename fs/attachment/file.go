@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"time"
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/fs/memory"
@@ -15,34 +16,64 @@ import (
 type File struct {
 	Info Info
 
+	shelf   *shelf
 	mu      sync.RWMutex // Close must not overtake a ReadAt
-	buf     *memory.Buffer
-	content []byte // nil after Close
+	body    *body        // nil after Close
+	content []byte       // of body
 }
 
 // Open fetches, unseals and verifies the attachment that want describes. If
 // want has a version, or the object another size, and the bucket no longer
 // holds that one, the error wraps backends.ErrChanged. It waits for the budget
-// before it fetches. The caller closes the File.
-func (s *Store) Open(ctx context.Context, want Info) (f *File, err error) {
-	head, tail := s.codecAt(want.at).Frame()
-	buf := memory.New(s.budget, head, tail)
-	defer func() {
-		if f == nil { // also after a panic
-			buf.Free()
-		}
-	}()
-	if err := buf.Allocate(ctx, want.Size); err != nil {
-		return nil, &Error{Op: "open", Key: want.key(), Version: want.Version, Err: err}
+// before it fetches. What has been fetched or verified a moment ago is not
+// fetched again. The caller closes the File.
+func (s *Store) Open(ctx context.Context, want Info) (*File, error) {
+	if b := s.shelf.share(want); b != nil {
+		return s.file(b, want), nil
 	}
-	return s.load(ctx, want, buf)
+	l := s.shelf.begin(want.UUID)
+	defer s.shelf.end(l)
+	b, err := s.openBody(ctx, want)
+	if err != nil {
+		return nil, err
+	}
+	s.shelf.open(l, b)
+	return s.file(b, want), nil
 }
 
-func (s *Store) load(ctx context.Context, want Info, buf *memory.Buffer) (*File, error) {
+func (s *Store) file(b *body, want Info) *File {
+	info := b.info
+	info.Seen = want.Seen
+	return &File{Info: info, shelf: s.shelf, body: b, content: b.content}
+}
+
+func (s *Store) openBody(ctx context.Context, want Info) (b *body, err error) {
+	seen := time.Now()
+	f := s.shelf.takeFirst(want)
+	if f == nil {
+		head, tail := s.codecAt(want.at).Frame()
+		f = &first{buf: memory.New(s.budget, head, tail)}
+	}
+	defer func() {
+		if b == nil { // also after a panic
+			f.buf.Free()
+		}
+	}()
+	if f.fetched() {
+		seen = f.seen
+	}
+	if err := f.buf.Fit(ctx, want.Size); err != nil {
+		return nil, &Error{Op: "open", Key: want.key(), Version: want.Version, Err: err}
+	}
+	return s.load(ctx, want, f, seen)
+}
+
+// load completes what is in f, and verifies it.
+func (s *Store) load(ctx context.Context, want Info, f *first, seen time.Time) (*body, error) {
 	ctx, cancel := s.timing.Request.bound(ctx, want.Size)
 	defer cancel()
-	stored := buf.Framed()
-	obj, err := s.fetch(ctx, want, stored)
+	stored := f.buf.Framed()
+	obj, err := s.complete(ctx, want, f, stored)
 	if errors.Is(err, backends.ErrChanged) || errors.Is(err, fs.ErrNotExist) {
 		s.listings.forget(want.UUID)
 	}
@@ -50,17 +81,33 @@ func (s *Store) load(ctx context.Context, want Info, buf *memory.Buffer) (*File,
 		err = fmt.Errorf("%w: it is no longer there", backends.ErrChanged) // but perhaps elsewhere
 	}
 	if err != nil {
-		s.recent.forget(want.UUID)
+		s.shelf.forget(want.UUID)
 		return nil, &Error{Op: "open", Key: want.key(), Version: want.Version, Err: err}
 	}
 	codec := s.codecAt(want.at)
 	id := keyID(codec, stored) // before Open, which may wipe the bytes
 	content, err := codec.Open(want.UUID, obj, stored)
 	if err != nil {
+		s.shelf.forget(want.UUID)
 		return nil, &Error{Op: "open", Key: want.key(), Version: obj.Version, KeyID: id, Err: err}
 	}
-	info := Info{UUID: want.UUID, Size: want.Size, Modified: obj.Modified, Version: obj.Version, Seen: want.Seen, at: want.at}
-	return &File{Info: info, buf: buf, content: content}, nil
+	info := Info{UUID: want.UUID, Size: want.Size, Modified: obj.Modified, Version: obj.Version, Seen: seen, at: want.at}
+	return &body{info: info, buf: f.buf, content: content}, nil
+}
+
+// complete fetches what f lacks of the frame p.
+func (s *Store) complete(ctx context.Context, want Info, f *first, p []byte) (backends.Object, error) {
+	switch {
+	case !f.fetched():
+		return s.fetch(ctx, want, p)
+	case f.n == len(p):
+		return f.obj, nil
+	}
+	n, err := readRest(ctx, s.bucketAt(want.at), want.key(), f.obj.Version, p, f.n)
+	if err == nil && f.n+n != len(p) {
+		err = fmt.Errorf("%w: %d bytes, expected %d", backends.ErrChanged, f.n+n, len(p))
+	}
+	return f.obj, err
 }
 
 // fetch fills p with the whole object that want describes, which must have
@@ -89,6 +136,9 @@ func (f *File) ReadAt(p []byte, off int64) int {
 func (f *File) Close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.content = nil
-	f.buf.Free()
+	if f.body == nil {
+		return
+	}
+	f.shelf.release(f.body)
+	f.body, f.content = nil, nil
 }

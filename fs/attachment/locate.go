@@ -38,7 +38,8 @@ func (s *Store) bucketAt(l location) backends.Bucket {
 // found is an object that was found.
 type found struct {
 	obj             backends.Object
-	plain, fallback bool // as in location
+	plain, fallback bool   // as in location
+	first           *first // what came with it, which is the caller's; or nil
 }
 
 // locate finds the object of u: under its legacy key, else under a flat name
@@ -59,8 +60,8 @@ func (s *Store) look(ctx context.Context, u UUID) (found, error) {
 	if s.mixed {
 		return sniff(ctx, s.bucket, u.Key(), "")
 	}
-	obj, err := s.bucket.Stat(ctx, u.Key())
-	return found{obj: obj}, err
+	obj, first, err := s.peek(ctx, u.Key())
+	return found{obj: obj, first: first}, err
 }
 
 func (s *Store) lookFlat(ctx context.Context, u UUID) (found, error) {

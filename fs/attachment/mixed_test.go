@@ -48,7 +48,7 @@ func TestPlaintextAmongEnvelopes(t *testing.T) {
 			sealed := testUUID(100)
 			store(t, r, sealed, []byte("sealed"))
 			r.names(t, 0xab, 0) // a listing does not know what objects hold
-			r.recent.forget(sealed)
+			r.shelf.forget(sealed)
 			r.faulty.Reset()
 			for i, content := range plaintexts() {
 				wantContent(t, r, testUUID(i), content)
@@ -151,7 +151,7 @@ func TestFallback(t *testing.T) {
 			put(t, old, far.Key(), nil)
 			put(t, old, "index.db", nil)
 
-			r.recent = newRecent(0)
+			r.shelf.clear()
 			wantContent(t, r, both, []byte("in the bucket"))
 			wantContent(t, r, here, []byte("here"))
 			if n := faulty.Calls(); n != 0 {
@@ -224,7 +224,8 @@ func TestFallbackReportsTrouble(t *testing.T) {
 	wantErr(t, err, errOutage)
 	faulty.Reset()
 
-	r.faulty.Inject(backendtest.Each(backendtest.OpStat, backendtest.Fail(errOutage)))
+	r.faulty.Inject(backendtest.Each(backendtest.OpStat, backendtest.Fail(errOutage)),
+		backendtest.Each(backendtest.OpRead, backendtest.Fail(errOutage)))
 	_, err = r.Stat(t.Context(), u) // the bucket may have another version
 	wantErr(t, err, errOutage)
 	r.faulty.Reset()

@@ -211,6 +211,7 @@ func (s *Store) try(ctx context.Context, obj backends.Object) error {
 	if err != nil {
 		return err
 	}
+	s.shelf.forget(u) // it is to come from the bucket
 	file, err := s.Open(ctx, info)
 	if err != nil {
 		return err

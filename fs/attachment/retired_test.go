@@ -34,6 +34,7 @@ func TestStoredAfterTheEndOfItsKey(t *testing.T) {
 	wantContent(t, r, testUUID(1), []byte("content"))
 
 	r.codec = ring(keys[1], keys[0].RetiredAfter(info.Modified.Add(-time.Second)))
+	r.shelf.clear() // as a new daemon
 	_, err := load(t, r, testUUID(1))
 	wantErr(t, err, crypto.ErrRetiredKey)
 	var e *Error

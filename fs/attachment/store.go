@@ -65,7 +65,7 @@ type Store struct {
 	log      *slog.Logger
 	timing   Timing
 	listings *listings
-	recent   *recent
+	shelf    *shelf
 	orphans  *orphans
 	commits  sync.WaitGroup // commits in flight
 
@@ -84,7 +84,7 @@ func NewStore(o Options) *Store {
 		log:      o.Log,
 		timing:   o.Timing,
 		listings: newListings(o.Timing.Listing),
-		recent:   newRecent(o.Timing.Recent),
+		shelf:    newShelf(o.Timing),
 	}
 	s.orphans = newOrphans(s)
 	return s
@@ -95,10 +95,12 @@ func NewStore(o Options) *Store {
 func (s *Store) Close() {
 	s.commits.Wait()
 	s.orphans.close()
+	s.shelf.clear()
 }
 
 // Stat describes the attachment u with at most one request, and none if it is
-// known from a listing or was committed a moment ago. In layout flat, what is not
+// known from a listing or has been here a moment ago. What is small comes with
+// the answer, and is kept for Open for a moment, if memory is plentiful. In layout flat, what is not
 // under its legacy key takes one more, and plaintext among flat names a third.
 func (s *Store) Stat(ctx context.Context, u UUID) (Info, error) {
 	if info, ok, err := s.known(u); ok {
@@ -106,18 +108,22 @@ func (s *Store) Stat(ctx context.Context, u UUID) (Info, error) {
 	}
 	ctx, cancel := s.timing.Request.bound(ctx, 0)
 	defer cancel()
+	l := s.shelf.begin(u)
+	defer s.shelf.end(l)
 	seen := time.Now()
 	f, err := s.locate(ctx, u)
 	if err != nil {
 		return Info{}, &Error{Op: "stat", Key: u.Key(), Err: err}
 	}
-	return s.info("stat", u, f, seen)
+	info, err := s.info("stat", u, f, seen)
+	s.keep(ctx, l, info, f.first, err)
+	return info, err
 }
 
 // known describes u if that takes no request. What was committed here has a
 // version, and is believed unless a listing that is newer tells otherwise.
 func (s *Store) known(u UUID) (info Info, ok bool, err error) {
-	info, ok = s.recent.find(u)
+	info, ok = s.shelf.find(u)
 	obj, seen, listed := s.listings.find(u)
 	listed = listed && (!s.mixed || namedSealed(obj.Key)) // else the size depends on what it holds
 	if !listed || ok && !seen.After(info.Seen) {
@@ -127,10 +133,21 @@ func (s *Store) known(u UUID) (info Info, ok bool, err error) {
 		if info, err = s.info("stat", u, found{obj: obj}, seen); err == nil && info.Size == known.Size && info.Modified.Equal(known.Modified) {
 			return known, true, nil
 		}
-		s.recent.forget(u)
+		s.shelf.forget(u)
 	}
 	info, err = s.info("stat", u, found{obj: obj}, seen)
 	return info, true, err
+}
+
+// isOf reports that i describes the version that want does.
+func (i Info) isOf(want Info) bool {
+	if i.Size != want.Size || i.at != want.at {
+		return false
+	}
+	if want.Version == "" {
+		return i.Modified.Equal(want.Modified)
+	}
+	return i.Version == want.Version
 }
 
 func (s *Store) info(op string, u UUID, f found, seen time.Time) (Info, error) {

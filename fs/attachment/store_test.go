@@ -78,7 +78,7 @@ func newRig(t testing.TB, codec Codec, change ...func(*Options)) *rig {
 func (r *rig) done(t testing.TB) {
 	t.Helper()
 	r.Close()
-	if u := r.budget.Usage(); u.Used != 0 || u.Waiting != 0 {
+	if u := r.budget.Usage(); u.Used != 0 || u.Lent != 0 || u.Waiting != 0 {
 		t.Errorf("%d bytes in use, %d waiting at the end", u.Used, u.Waiting)
 	}
 }

@@ -32,6 +32,7 @@ type Timing struct {
 	Orphans []time.Duration // pauses before each look for an object of unknown fate
 	Listing time.Duration   // how long a listing is believed
 	Recent  time.Duration   // how long what was committed here is believed to be there
+	Moment  time.Duration   // how long contents are kept, and served without a look at the bucket; 0 to keep none
 }
 
 // DefaultTiming returns deadlines that a slow line at 1 MiB/s still meets.
@@ -45,5 +46,6 @@ func DefaultTiming() Timing {
 		Orphans: []time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute},
 		Listing: 5 * time.Second,
 		Recent:  10 * time.Second,
+		Moment:  5 * time.Second,
 	}
 }

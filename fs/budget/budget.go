@@ -26,6 +26,9 @@ type Budget struct {
 	tickets uint64     // the last ticket given out
 	queue   []*waiter  // by ascending ticket
 	elder   *Claim     // the one claim that may hold bytes beyond the limit
+
+	lent      []*Claim // as they were lent
+	lentBytes int64    // what they hold, a part of used
 }
 
 // Claim is one file's share of a Budget. Only one goroutine may use it at a
@@ -34,7 +37,8 @@ type Claim struct {
 	budget *Budget
 	ticket uint64 // 0 until it first asks
 	held   int64
-	urgent bool // must not wait for claims within the limit
+	urgent bool   // must not wait for claims within the limit
+	giveUp func() // of a claim that is lent
 }
 
 type waiter struct {
@@ -66,10 +70,12 @@ func (c *Claim) Grow(ctx context.Context, n int64) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
+	b.makeRoom(c, n)
 	w := b.enqueue(c, n)
 	if w == nil {
 		return nil
 	}
+	b.makeRoomForAll()
 	return b.wait(ctx, w)
 }
 
@@ -78,13 +84,15 @@ func (c *Claim) Grow(ctx context.Context, n int64) error {
 // reports whether c holds n bytes.
 func (c *Claim) TryGrow(n, ceiling int64) bool {
 	b := c.budget
+	ceiling = min(ceiling, b.limit)
+	b.tryMakeRoom(c, n, ceiling)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	more := n - c.held
 	if more <= 0 {
 		return true
 	}
-	if len(b.queue) > 0 || b.used+more > min(ceiling, b.limit) {
+	if len(b.queue) > 0 || b.used+more > ceiling {
 		return false
 	}
 	b.line(c)
@@ -123,15 +131,17 @@ func (c *Claim) Release() {
 
 // Usage is a snapshot of a budget.
 type Usage struct {
-	Limit, Used int64 // bytes
-	Waiting     int   // claims in the queue
+	Limit   int64 // bytes
+	Used    int64 // bytes, without Lent
+	Lent    int64 // bytes that are kept until somebody needs them
+	Waiting int   // claims in the queue
 }
 
 // Usage returns the present state.
 func (b *Budget) Usage() Usage {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return Usage{Limit: b.limit, Used: b.used, Waiting: len(b.queue)}
+	return Usage{Limit: b.limit, Used: b.used - b.lentBytes, Lent: b.lentBytes, Waiting: len(b.queue)}
 }
 
 // enqueue puts c in the queue and serves it. It returns nil if c was granted

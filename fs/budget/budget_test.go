@@ -486,3 +486,80 @@ func TestElderAndUrgentClaims(t *testing.T) {
 		wantUsage(t, b, 140, 0)
 	})
 }
+
+// What is lent is given up before anybody waits, the oldest first, and no more
+// than is needed.
+func TestLentIsGivenUpFirst(t *testing.T) {
+	b := New(100, patience)
+	var gone []int
+	lend := func(i int) *Claim {
+		c := b.Claim()
+		grow(t, c, 30)
+		if !c.Lend(func() { gone = append(gone, i); c.Release() }) {
+			t.Error("not lent although nobody waits")
+		}
+		return c
+	}
+	lend(0)
+	second := lend(1)
+	lend(2)
+	if u := b.Usage(); u.Used != 0 || u.Lent != 90 {
+		t.Errorf("%+v", u)
+	}
+	c := b.Claim()
+	grow(t, c, 40)
+	wantUsage(t, b, 40, 0)
+	if len(gone) != 1 || gone[0] != 0 {
+		t.Errorf("given up: %v, want the first alone", gone)
+	}
+	if !second.TakeBack() || second.TakeBack() {
+		t.Error("a lent claim can be taken back once")
+	}
+	wantUsage(t, b, 70, 0)
+	if c.TryGrow(80, 90) {
+		t.Error("tried beyond the ceiling")
+	}
+	if len(gone) != 1 {
+		t.Error("given up in vain")
+	}
+	if !c.TryGrow(70, 100) || len(gone) != 2 || gone[1] != 2 {
+		t.Errorf("given up: %v, want the last, too", gone)
+	}
+	c.Release()
+	second.Release()
+	wantUsage(t, b, 0, 0)
+}
+
+// While somebody waits nothing can be lent: it would be given up at once.
+func TestNothingIsLentWhileSomebodyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New(100, patience)
+		holder, lender, waiter := b.Claim(), b.Claim(), b.Claim()
+		grow(t, holder, 60)
+		grow(t, lender, 30)
+		go func() { grow(t, waiter, 50) }()
+		synctest.Wait()
+		if lender.Lend(lender.Release) {
+			t.Error("lent")
+		}
+		holder.Release()
+		synctest.Wait()
+		lender.Release()
+		waiter.Release()
+		wantUsage(t, b, 0, 0)
+	})
+}
+
+// Nobody goes beyond the limit for the sake of what is lent.
+func TestLentIsGivenUpBeforeTheLimitIsPassed(t *testing.T) {
+	b := New(100, patience)
+	holder, lender := b.Claim(), b.Claim()
+	grow(t, holder, 50)
+	grow(t, lender, 40)
+	lender.Lend(lender.Release)
+	grow(t, holder, 70) // it would become the elder
+	if u := b.Usage(); u.Used != 70 || u.Lent != 0 {
+		t.Errorf("%+v", u)
+	}
+	holder.Release()
+}

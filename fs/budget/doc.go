@@ -22,6 +22,8 @@
 //     waited. It passes everybody, and may take the sum beyond the limit, but
 //     not beyond twice the limit. Above the limit the elder gets what the
 //     urgent leave. There must be few of them, and they must soon be done.
+//   - A claim whose bytes are kept only because they might be of use is lent.
+//     What is lent is called in before anybody waits, or goes beyond the limit.
 //   - Waiting ends with the caller's context, or with ErrBusy when the
 //     budget's own patience is exhausted. A wait that ended in an error leaves
 //     no trace; what the claim held before, it still holds.

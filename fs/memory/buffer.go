@@ -69,15 +69,54 @@ func (b *Buffer) Allocate(ctx context.Context, size int64) error {
 	return nil
 }
 
-// Expedite gives an empty buffer room for size bytes, if that can be done
-// without waiting and leaves half of the budget free, and makes its claim
-// urgent. It reports false if it did nothing.
-func (b *Buffer) Expedite(size int64) bool {
+// TryAllocate gives an empty buffer size bytes of content, all zero, if that can
+// be done without waiting and leaves half of the budget free. It reports false
+// if it did nothing.
+func (b *Buffer) TryAllocate(size int64) bool {
+	if !b.try(size) {
+		return false
+	}
+	b.size = int(size)
+	return true
+}
+
+func (b *Buffer) try(size int64) bool {
 	if size > b.limit || !b.claim.TryGrow(b.cost(size), b.limit/2) {
 		return false
 	}
 	if err := b.remap(size); err != nil {
 		b.Free()
+		return false
+	}
+	return true
+}
+
+// Fit gives the buffer exactly size bytes of content, and keeps what is in its
+// frame: bytes that were read into a larger or smaller frame stay where they
+// are. What it adds is for the caller to fill. It waits for the budget only if
+// it grows.
+func (b *Buffer) Fit(ctx context.Context, size int64) error {
+	if b.mem == nil || b.pages(size) > len(b.mem) {
+		if err := b.reserve(ctx, size); err != nil {
+			return err
+		}
+	}
+	b.size = int(size)
+	return b.Trim()
+}
+
+// Lend offers the memory to whoever needs it, as budget.Claim.Lend does; giveUp
+// has to free the buffer.
+func (b *Buffer) Lend(giveUp func()) bool { return b.claim.Lend(giveUp) }
+
+// TakeBack ends the offer, as budget.Claim.TakeBack does.
+func (b *Buffer) TakeBack() bool { return b.claim.TakeBack() }
+
+// Expedite gives an empty buffer room for size bytes, if that can be done
+// without waiting and leaves half of the budget free, and makes its claim
+// urgent. It reports false if it did nothing.
+func (b *Buffer) Expedite(size int64) bool {
+	if !b.try(size) {
 		return false
 	}
 	b.claim.Hurry()

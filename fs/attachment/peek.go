@@ -1,0 +1,72 @@
+package attachment
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"time"
+
+	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/fs/memory"
+)
+
+// peekSize is how many bytes of an object come with the answer to a look at it.
+// A CT image has 512 KiB, and the time of a request begins to grow with its
+// bytes where they take longer than the way there and back: at 20 ms and
+// 1 Gbit/s, above 2 MiB.
+const peekSize = 1 << 20
+
+// peek describes the object under key, with one request that brings its first
+// bytes, too, unless memory is scarce or nobody has wanted them of late. What is
+// there, but cannot be read, is described all the same.
+func (s *Store) peek(ctx context.Context, key string) (backends.Object, *first, error) {
+	f := s.room()
+	if f == nil {
+		obj, err := s.bucket.Stat(ctx, key)
+		return obj, nil, err
+	}
+	kept := false
+	defer func() {
+		if !kept { // also after a panic
+			f.buf.Free()
+		}
+	}()
+	f.seen = time.Now()
+	n, obj, err := s.bucket.Read(ctx, key, "", f.buf.Framed(), 0)
+	switch {
+	case err == nil:
+		f.n, f.obj, kept = n, obj, true
+		return obj, f, nil
+	case errors.Is(err, fs.ErrNotExist), ctx.Err() != nil:
+		return backends.Object{}, nil, err
+	}
+	obj, err = s.bucket.Stat(ctx, key)
+	return obj, nil, err
+}
+
+// room returns where to put the first bytes of an object, or nil.
+func (s *Store) room() *first {
+	if !s.shelf.guess() {
+		return nil
+	}
+	head, tail := s.codec.Frame()
+	buf := memory.New(s.budget, head, tail)
+	if !buf.TryAllocate(int64(peekSize - head - tail)) {
+		return nil
+	}
+	return &first{buf: buf}
+}
+
+// keep puts on the shelf what came with the answer that info describes; if the
+// answer was of no use, it frees it.
+func (s *Store) keep(ctx context.Context, l *look, info Info, f *first, err error) {
+	if f == nil {
+		return
+	}
+	if err == nil && int64(f.n) == f.obj.Size {
+		err = f.buf.Fit(ctx, info.Size) // it shrinks
+	}
+	if err != nil || !s.shelf.keepFirst(l, info, f) {
+		f.buf.Free()
+	}
+}

@@ -1,0 +1,257 @@
+package attachment
+
+import (
+	"sync"
+	"time"
+
+	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/fs/memory"
+)
+
+// shelf keeps for a moment what is likely to be asked for next, so that it costs
+// no request:
+//
+//   - what this store has committed: it is looked at, to be listed or read;
+//   - the first bytes of what was looked at, which are all of a small
+//     attachment: it is opened;
+//   - what was open: Orthanc reads the header of a file, closes it, and opens it
+//     again for the rest.
+//
+// What is kept is one version of an attachment, and it is not believed for
+// longer than a moment after it was seen in the bucket. What this store deletes
+// or cannot open is off the shelf at once. The memory is lent: whoever needs it
+// gets it.
+type shelf struct {
+	committed time.Duration // how long what was committed is believed to be there
+	moment    time.Duration // how long contents are
+
+	mu    sync.Mutex // guards the fields below, and those of items and looks; the budget's comes after it
+	items map[UUID]*item
+	looks map[*look]struct{}
+	score int // of the guesses that what is looked at will be opened
+}
+
+// item is what is known of one attachment.
+type item struct {
+	info  Info
+	first *first // what has been fetched and not been opened; or nil
+	body  *body  // what has been opened; or nil
+	timer *time.Timer
+}
+
+// first is the beginning of an object, perhaps all of it.
+type first struct {
+	buf  *memory.Buffer // a frame of n bytes
+	n    int
+	obj  backends.Object
+	seen time.Time // when the request for it began
+}
+
+// fetched reports that f holds something, were it an object without bytes.
+func (f *first) fetched() bool { return f.obj.Version != "" }
+
+// body is the verified content of an attachment, shared by Files.
+type body struct {
+	info    Info
+	buf     *memory.Buffer
+	content []byte
+	refs    int
+}
+
+// look is a request under way: what it finds is not put on the shelf if the
+// attachment has been taken off meanwhile.
+type look struct {
+	uuid  UUID
+	stale bool
+}
+
+func newShelf(t Timing) *shelf {
+	return &shelf{committed: t.Recent, moment: t.Moment, items: map[UUID]*item{}, looks: map[*look]struct{}{}, score: maxScore}
+}
+
+// begin notes a look at u. The caller ends it.
+func (s *shelf) begin(u UUID) *look {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := &look{uuid: u}
+	s.looks[l] = struct{}{}
+	return l
+}
+
+func (s *shelf) end(l *look) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.looks, l)
+}
+
+// find returns what is believed of u.
+func (s *shelf) find(u UUID) (Info, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if it := s.items[u]; it != nil {
+		return it.info, true
+	}
+	return Info{}, false
+}
+
+// add notes what has just been committed.
+func (s *shelf) add(info Info) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put(&item{info: info}, s.committed)
+}
+
+// put puts it on the shelf, in the place of what was there, for as long as it
+// may be believed.
+func (s *shelf) put(it *item, believed time.Duration) {
+	s.drop(s.items[it.info.UUID])
+	left := believed - time.Since(it.info.Seen)
+	if left <= 0 {
+		s.discard(it)
+		return
+	}
+	s.items[it.info.UUID] = it
+	it.timer = time.AfterFunc(left, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.drop(it)
+	})
+}
+
+// remove takes it off the shelf, and reports whether it was there.
+func (s *shelf) remove(it *item) bool {
+	if it == nil || s.items[it.info.UUID] != it {
+		return false
+	}
+	delete(s.items, it.info.UUID)
+	it.timer.Stop()
+	return true
+}
+
+// drop takes it off the shelf, if it is there, and frees what nobody uses.
+func (s *shelf) drop(it *item) {
+	if s.remove(it) {
+		s.discard(it)
+	}
+}
+
+// discard frees what nobody uses. A buffer that cannot be taken back is being
+// given up.
+func (s *shelf) discard(it *item) {
+	if f := it.first; f != nil && f.buf.TakeBack() {
+		s.guessed(false)
+		f.buf.Free()
+	}
+	if b := it.body; b != nil && b.refs == 0 && b.buf.TakeBack() {
+		b.buf.Free()
+	}
+	it.first, it.body = nil, nil
+}
+
+// forget takes u off the shelf, and keeps requests under way from putting it
+// there.
+func (s *shelf) forget(u UUID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(s.items[u])
+	for l := range s.looks {
+		if l.uuid == u {
+			l.stale = true
+		}
+	}
+}
+
+// clear empties the shelf.
+func (s *shelf) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, it := range s.items {
+		s.drop(it)
+	}
+}
+
+// keepFirst puts what l has fetched on the shelf. It reports false if the
+// caller has to free it.
+func (s *shelf) keepFirst(l *look, info Info, f *first) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it := &item{info: info, first: f}
+	if l.stale || !f.buf.Lend(func() { s.giveUp(it, f.buf) }) {
+		return false
+	}
+	s.put(it, s.moment)
+	return true
+}
+
+// giveUp frees a buffer that somebody else needs.
+func (s *shelf) giveUp(it *item, buf *memory.Buffer) {
+	s.mu.Lock()
+	s.remove(it)
+	it.first, it.body = nil, nil
+	s.mu.Unlock()
+	buf.Free()
+}
+
+// takeFirst hands out what has been fetched of the version that want describes,
+// or nil. It is the caller's.
+func (s *shelf) takeFirst(want Info) *first {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it := s.items[want.UUID]
+	if it == nil || it.first == nil || !it.info.isOf(want) {
+		return nil
+	}
+	f := it.first
+	if !f.buf.TakeBack() {
+		return nil
+	}
+	it.first = nil
+	s.guessed(true)
+	return f
+}
+
+// share returns what is open, or was a moment ago, of the version that want
+// describes, or nil. The caller releases it.
+func (s *shelf) share(want Info) *body {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it := s.items[want.UUID]
+	if it == nil || it.body == nil || !it.info.isOf(want) {
+		return nil
+	}
+	b := it.body
+	if b.refs == 0 && !b.buf.TakeBack() {
+		return nil
+	}
+	b.refs++
+	return b
+}
+
+// open notes what l has fetched and its caller has opened.
+func (s *shelf) open(l *look, b *body) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b.refs = 1
+	if !l.stale {
+		s.put(&item{info: b.info, body: b}, s.moment)
+	}
+}
+
+// release ends one use of b. What nobody uses is lent, or freed if it is not on
+// the shelf.
+func (s *shelf) release(b *body) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b.refs--; b.refs > 0 {
+		return
+	}
+	it := s.items[b.info.UUID]
+	if it == nil || it.body != b {
+		b.buf.Free()
+		return
+	}
+	if !b.buf.Lend(func() { s.giveUp(it, b.buf) }) {
+		s.remove(it)
+		b.buf.Free()
+	}
+}

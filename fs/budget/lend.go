@@ -1,0 +1,79 @@
+package budget
+
+import "slices"
+
+// Lend offers what c holds to whoever needs it: then giveUp is called, once, and
+// has to end with c.Release. It reports false, and keeps nothing of giveUp, if
+// somebody is waiting. giveUp runs while nothing of the budget is locked.
+func (c *Claim) Lend(giveUp func()) bool {
+	b := c.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.queue) > 0 {
+		return false
+	}
+	c.giveUp = giveUp
+	b.lent = append(b.lent, c)
+	b.lentBytes += c.held
+	return true
+}
+
+// TakeBack ends the offer. It reports false if giveUp has been called or is
+// about to be.
+func (c *Claim) TakeBack() bool {
+	c.budget.mu.Lock()
+	defer c.budget.mu.Unlock()
+	return c.budget.takeBack(c) != nil
+}
+
+func (b *Budget) takeBack(c *Claim) (giveUp func()) {
+	i := slices.Index(b.lent, c)
+	if i < 0 {
+		return nil
+	}
+	b.lent = slices.Delete(b.lent, i, i+1)
+	b.lentBytes -= c.held
+	giveUp, c.giveUp = c.giveUp, nil
+	return giveUp
+}
+
+// callIn has lent claims given up, those lent first before the others, for as
+// long as needed says so.
+func (b *Budget) callIn(needed func() bool) {
+	for {
+		giveUp := b.next(needed)
+		if giveUp == nil {
+			return
+		}
+		giveUp()
+	}
+}
+
+func (b *Budget) next(needed func() bool) (giveUp func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.lent) == 0 || !needed() {
+		return nil
+	}
+	return b.takeBack(b.lent[0])
+}
+
+// tryMakeRoom calls in what c needs to hold n bytes with a sum within ceiling,
+// if that can help.
+func (b *Budget) tryMakeRoom(c *Claim, n, ceiling int64) {
+	b.callIn(func() bool {
+		sum := b.used + n - c.held
+		return sum > ceiling && sum-b.lentBytes <= ceiling
+	})
+}
+
+// makeRoom calls in what c needs to hold n bytes with a sum within the limit,
+// all if that is not enough.
+func (b *Budget) makeRoom(c *Claim, n int64) {
+	b.callIn(func() bool { return b.used+n-c.held > b.limit })
+}
+
+// makeRoomForAll calls in everything while somebody waits.
+func (b *Budget) makeRoomForAll() {
+	b.callIn(func() bool { return len(b.queue) > 0 })
+}
