@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	gofs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -22,6 +23,11 @@ const (
 	maxBackground = 64        // asynchronous requests the kernel may have open
 )
 
+// DefaultAbsence is for Options: Orthanc looks at a name, and creates it at
+// once. The kernel would look a second time for the create. What another machine
+// stores under a name just looked at is seen so much later.
+const DefaultAbsence = 200 * time.Millisecond
+
 // Options says what to mount, where and for whom.
 type Options struct {
 	Mountpoint string
@@ -29,6 +35,7 @@ type Options struct {
 	UID, GID   uint32 // owner of the directories and attachments
 	LocalDir   string // where everything else is kept; empty to refuse it
 	ReadOnly   bool
+	Absence    time.Duration // how long a name that was not found may be taken for free; 0 for not at all
 	Log        *slog.Logger
 }
 
@@ -49,7 +56,7 @@ func New(o Options) (*Mount, error) {
 	if err := t.useLocal(); err != nil {
 		return nil, err
 	}
-	raw := gofs.NewNodeFS(newRoot(t), &gofs.Options{Logger: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)})
+	raw := gofs.NewNodeFS(newRoot(t), nodeOptions(o))
 	server, err := fuse.NewServer(raw, o.Mountpoint, mountOptions(o))
 	if err != nil {
 		return nil, fmt.Errorf("mounting on %s: %w", o.Mountpoint, err)
@@ -60,6 +67,14 @@ func New(o Options) (*Mount, error) {
 		return nil, errors.Join(fmt.Errorf("waiting for the mount on %s: %w", o.Mountpoint, err), server.Unmount())
 	}
 	return &Mount{tree: t, server: server, mountpoint: o.Mountpoint}, nil
+}
+
+func nodeOptions(o Options) *gofs.Options {
+	n := &gofs.Options{Logger: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}
+	if o.Absence > 0 {
+		n.NegativeTimeout = &o.Absence
+	}
+	return n
 }
 
 func mountOptions(o Options) *fuse.MountOptions {

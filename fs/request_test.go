@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"orthanc-bucketfs/backends/backendtest"
 	"orthanc-bucketfs/fs/attachment"
@@ -12,7 +13,10 @@ import (
 
 // remembering is a mount as it is in production: what was seen a moment ago
 // costs no request.
-func remembering(s *setting) { s.timing = attachment.DefaultTiming() }
+func remembering(s *setting) {
+	s.timing = attachment.DefaultTiming()
+	s.absence = time.Hour // as long as the test takes, on any machine
+}
 
 func TestRequests(t *testing.T) {
 	inBothModes(t, func(t *testing.T, mode mode) {
@@ -26,7 +30,11 @@ func TestRequests(t *testing.T) {
 			do()
 			wantCalls(t, what, r, want)
 		}
-		requests(first, "a store: look and upload", 2, func() { mustStore(t, first.path(1), content) })
+		requests(first, "a store: look and upload", 2, func() {
+			_, err := os.Stat(first.path(1))
+			wantErrno(t, "stat", err, syscall.ENOENT)
+			mustStore(t, first.path(1), content)
+		})
 		requests(first, "a stat after the store", 0, func() {
 			if info, err := os.Stat(first.path(1)); err != nil || info.Size() != int64(len(content)) {
 				t.Errorf("stat: %v, %v", info, err)
@@ -83,4 +91,14 @@ func TestRequestsOfAWalk(t *testing.T) {
 	}
 	wantCalls(t, "a walk", r, 1, backendtest.OpList)
 	wantCalls(t, "a walk", r, 1)
+}
+
+// What another machine stores is seen soon, even if it was looked for before.
+func TestAbsenceIsForgotten(t *testing.T) {
+	r := newRig(t, func(s *setting) { s.absence = 10 * time.Millisecond })
+	_, err := os.Stat(r.path(1))
+	wantErrno(t, "stat", err, syscall.ENOENT)
+	r.replaceBehind(t, 1, []byte("content"))
+	time.Sleep(100 * time.Millisecond) // the kernel counts in ticks
+	wantFile(t, r.path(1), []byte("content"))
 }

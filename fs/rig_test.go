@@ -61,6 +61,7 @@ type setting struct {
 	on       backends.Bucket // instead of an empty one
 	timing   attachment.Timing
 	patience time.Duration
+	absence  time.Duration
 }
 
 // mode says how the files of a rig are written.
@@ -97,7 +98,7 @@ func newRig(t testing.TB, changes ...func(*setting)) *rig {
 	var err error
 	r.Mount, err = New(Options{
 		Mountpoint: r.dir, Store: r.store, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
-		LocalDir: r.local, ReadOnly: s.readOnly, Log: log,
+		LocalDir: r.local, ReadOnly: s.readOnly, Absence: s.absence, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)

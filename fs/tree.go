@@ -19,7 +19,8 @@ const (
 	// dirTimeout: the directories of the layout never change.
 	dirTimeout = time.Hour
 	// fileTimeout is how long another machine's delete may go unseen by stat;
-	// by open it may for attachment.Timing.Moment. Absence is never remembered.
+	// by open it may for attachment.Timing.Moment. Absence is not remembered for
+	// longer than Options.Absence.
 	fileTimeout = 10 * time.Second
 
 	// Inode numbers of our own have bit 63 set, which those of local files

@@ -108,6 +108,7 @@ func startMount(cfg Config, s *stack, log *slog.Logger) (*fs.Mount, error) {
 		GID:        gid,
 		LocalDir:   cfg.LocalDir,
 		ReadOnly:   cfg.ReadOnly,
+		Absence:    fs.DefaultAbsence,
 		Log:        log,
 	})
 }

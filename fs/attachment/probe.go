@@ -211,7 +211,9 @@ func (s *Store) try(ctx context.Context, obj backends.Object) error {
 	if err != nil {
 		return err
 	}
-	s.shelf.forget(u) // it is to come from the bucket
+	// It is to come from the bucket, and whoever opens it next has the same right.
+	s.shelf.forget(u)
+	defer s.shelf.forget(u)
 	file, err := s.Open(ctx, info)
 	if err != nil {
 		return err
