@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -135,7 +136,7 @@ func (e *examination) inParts(ctx context.Context) backends.Finding {
 			return inspect.Fine("a large object can be stored, and is never overwritten")
 		}
 		if first == nil {
-			first = err
+			first = cmp.Or(err, inspect.ErrOverwritten)
 		}
 		if err != nil && !unsupported(err) {
 			break

@@ -69,7 +69,9 @@ func TestSweepLeavesAlone(t *testing.T) {
 	b := &cutOff{Bucket: backendtest.NewMem()}
 	cfg := defaultConfig()
 	cfg.ReadOnly = true
-	keepSwept(t.Context(), cfg, b, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	keepSwept(ctx, cfg, b, slog.New(slog.DiscardHandler))
 	if b.age != 0 {
 		t.Error("a bucket that may only be read was swept")
 	}
