@@ -90,6 +90,7 @@ type trial struct {
 	once      bool                     // each call meets the fault once; else with every request
 	home      *machine                 // another machine, without faults
 	machine   *machine                 // the one that has them
+	leaver    *machine                 // another one that has them, and is stopped meanwhile
 	line      line                     // between it and the bucket
 	completes func(*http.Request) bool // nil if requests are no matter
 	patience  time.Duration
@@ -113,6 +114,7 @@ func newTrial(t *testing.T, f fault, once bool, home *machine, l line, completes
 		deletes = 2 * time.Second
 	}
 	x.machine = newMachine(t, l.bucket, x.patience, deletes)
+	x.leaver = newMachine(t, l.bucket, x.patience, deletes)
 	return x
 }
 
@@ -135,6 +137,9 @@ func (x *trial) run(ctx context.Context) {
 		if u, ok := x.storing(ctx, largeSize, x.completes); ok {
 			x.reading(ctx, u, largeSize, isRange)
 		}
+	}
+	if !x.once {
+		x.leaving(ctx)
 	}
 	x.line.heal()
 	x.line.wait()
@@ -243,6 +248,21 @@ func (x *trial) deleting(ctx context.Context, u attachment.UUID) {
 	}
 	if _, err := x.home.Stat(ctx, u); !errors.Is(err, fs.ErrNotExist) {
 		x.errorf("after a delete that succeeded: error %v", err)
+	}
+}
+
+// leaving stops a machine while the fault lasts: what an upload that failed has
+// left in the bucket can only be reported.
+func (x *trial) leaving(ctx context.Context) {
+	u := newUUID()
+	err := x.call("storing", u.Key(), smallSize, nil, func() error { return x.leaver.store(ctx, u, content(u, smallSize)) })
+	x.leaver.Close()
+	x.line.wait()
+	if err == nil || !x.present(ctx, u) {
+		return
+	}
+	if left := x.leaver.Counters.OrphansLeft.Load(); left != 1 || !x.leaver.log.has(u) {
+		x.errorf("the machine was stopped, %s is left, and was not reported; counted are %d", u.Key(), left)
 	}
 }
 
