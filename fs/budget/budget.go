@@ -44,6 +44,7 @@ type Claim struct {
 type waiter struct {
 	claim   *Claim
 	more    int64
+	since   time.Time
 	granted chan struct{} // closed when the claim holds more
 }
 
@@ -131,17 +132,31 @@ func (c *Claim) Release() {
 
 // Usage is a snapshot of a budget.
 type Usage struct {
-	Limit   int64 // bytes
-	Used    int64 // bytes, without Lent
-	Lent    int64 // bytes that are kept until somebody needs them
-	Waiting int   // claims in the queue
+	Limit      int64         // bytes
+	Used       int64         // bytes, without Lent
+	Lent       int64         // bytes that are kept until somebody needs them
+	Waiting    int           // claims in the queue
+	OldestWait time.Duration // of them
 }
 
 // Usage returns the present state.
 func (b *Budget) Usage() Usage {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return Usage{Limit: b.limit, Used: b.used - b.lentBytes, Lent: b.lentBytes, Waiting: len(b.queue)}
+	return Usage{
+		Limit: b.limit, Used: b.used - b.lentBytes, Lent: b.lentBytes,
+		Waiting: len(b.queue), OldestWait: b.oldestWait(),
+	}
+}
+
+// oldestWait is not always that of the first in the queue: a claim that grows
+// keeps its place.
+func (b *Budget) oldestWait() time.Duration {
+	if len(b.queue) == 0 {
+		return 0
+	}
+	oldest := slices.MinFunc(b.queue, func(a, b *waiter) int { return a.since.Compare(b.since) })
+	return time.Since(oldest.since)
 }
 
 // enqueue puts c in the queue and serves it. It returns nil if c was granted
@@ -152,7 +167,7 @@ func (b *Budget) enqueue(c *Claim, n int64) *waiter {
 	if n <= c.held {
 		return nil
 	}
-	w := &waiter{claim: c, more: n - c.held, granted: make(chan struct{})}
+	w := &waiter{claim: c, more: n - c.held, since: time.Now(), granted: make(chan struct{})}
 	if b.passes(w) {
 		b.grant(w)
 		return nil

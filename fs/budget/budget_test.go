@@ -563,3 +563,29 @@ func TestLentIsGivenUpBeforeTheLimitIsPassed(t *testing.T) {
 	}
 	holder.Release()
 }
+
+func TestOldestWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New(100, patience)
+		full := b.Claim()
+		grow(t, full, 100)
+		var waiters sync.WaitGroup
+		defer waiters.Wait()
+		for range 2 {
+			waiters.Go(func() {
+				c := b.Claim()
+				grow(t, c, 10)
+				c.Release()
+			})
+			synctest.Wait()
+			time.Sleep(3 * time.Second)
+		}
+		if got := b.Usage().OldestWait; got != 6*time.Second {
+			t.Errorf("the oldest waits for %v, want 6s", got)
+		}
+		full.Release()
+		if got := b.Usage().OldestWait; got != 0 {
+			t.Errorf("nobody waits for %v", got)
+		}
+	})
+}
