@@ -22,18 +22,24 @@ type Codec interface {
 
 // Sealed returns the codec that writes A1 envelopes under ring's current key
 // and opens those of all its keys.
-func Sealed(ring *crypto.KeyRing) Codec { return sealed{ring} }
+func Sealed(ring *crypto.KeyRing) Codec {
+	return SealedBy(func() *crypto.KeyRing { return ring })
+}
 
-type sealed struct{ ring *crypto.KeyRing }
+// SealedBy is Sealed with a ring that may be replaced while the codec is in
+// use: each file is sealed or opened with what ring returns then.
+func SealedBy(ring func() *crypto.KeyRing) Codec { return sealed{ring} }
+
+type sealed struct{ ring func() *crypto.KeyRing }
 
 func (sealed) Frame() (int, int) { return crypto.HeaderSize, crypto.TagSize }
 
 func (sealed) PlainSize(stored int64) (int64, error) { return crypto.PlainSize(stored) }
 
-func (s sealed) Seal(u UUID, frame []byte) error { return s.ring.Seal(u, frame) }
+func (s sealed) Seal(u UUID, frame []byte) error { return s.ring().Seal(u, frame) }
 
 func (s sealed) Open(u UUID, obj backends.Object, stored []byte) ([]byte, error) {
-	return s.ring.OpenStored(u, stored, obj.Modified)
+	return s.ring().OpenStored(u, stored, obj.Modified)
 }
 
 // unsealed is the codec of plaintext among envelopes. What begins as an envelope

@@ -13,10 +13,13 @@ import (
 )
 
 // commit seals what is in buf, where it lies, and stores it under u.
-func (s *Store) commit(ctx context.Context, u UUID, buf *memory.Buffer) (Info, error) {
+func (s *Store) commit(ctx context.Context, u UUID, buf *memory.Buffer) (i Info, err error) {
 	s.commits.Add(1)
 	defer s.commits.Done()
-	size := int64(buf.Size())
+	s.Counters.Committing.Add(1)
+	defer s.Counters.Committing.Add(-1)
+	op, size := s.begin(Stored, u.Key()), int64(buf.Size())
+	defer func() { op.end(size, err) }()
 	obj, err := s.upload(ctx, u, buf)
 	if err != nil {
 		return Info{}, &Error{Op: "commit", Key: u.Key(), Version: obj.Version, Err: err}

@@ -18,14 +18,15 @@ const (
 // Delete removes the attachment u; one that is not there is fine. What fails
 // is tried again until a deadline of its own, which ctx does not shorten: the
 // caller may not look at the error. A delete that is given up is counted.
-func (s *Store) Delete(ctx context.Context, u UUID) error {
+func (s *Store) Delete(ctx context.Context, u UUID) (err error) {
+	op := s.begin(Deleted, u.Key())
+	defer func() { op.end(0, err) }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timing.Delete)
 	defer cancel()
 	// Also afterwards: somebody may be looking at it meanwhile.
 	s.shelf.forget(u)
 	defer s.shelf.forget(u)
-	err := s.deleteRepeatedly(ctx, u)
-	if err != nil {
+	if err := s.deleteRepeatedly(ctx, u); err != nil {
 		s.Counters.FailedDeletes.Add(1)
 		return &Error{Op: "delete", Key: u.Key(), Err: err}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"orthanc-bucketfs/backends"
@@ -17,9 +18,10 @@ type File struct {
 	Info Info
 
 	shelf   *shelf
-	mu      sync.RWMutex // Close must not overtake a ReadAt
-	body    *body        // nil after Close
-	content []byte       // of body
+	mu      sync.RWMutex  // Close must not overtake a ReadAt
+	body    *body         // nil after Close
+	content []byte        // of body
+	open    *atomic.Int64 // counts f
 }
 
 // Open fetches, unseals and verifies the attachment that want describes. If
@@ -27,13 +29,16 @@ type File struct {
 // holds that one, the error wraps backends.ErrChanged. It waits for the budget
 // before it fetches. What has been fetched or verified a moment ago is not
 // fetched again. The caller closes the File.
-func (s *Store) Open(ctx context.Context, want Info) (*File, error) {
+func (s *Store) Open(ctx context.Context, want Info) (f *File, err error) {
+	op := s.begin(Fetched, want.key())
+	defer func() { op.end(want.Size, err) }()
 	if b := s.shelf.share(want); b != nil {
+		op.FromMemory = true
 		return s.file(b, want), nil
 	}
 	l := s.shelf.begin(want.UUID)
 	defer s.shelf.end(l)
-	b, err := s.openBody(ctx, want)
+	b, err := s.openBody(ctx, want, op)
 	if err != nil {
 		return nil, err
 	}
@@ -44,10 +49,11 @@ func (s *Store) Open(ctx context.Context, want Info) (*File, error) {
 func (s *Store) file(b *body, want Info) *File {
 	info := b.info
 	info.Seen = want.Seen
-	return &File{Info: info, shelf: s.shelf, body: b, content: b.content}
+	s.Counters.Open.Add(1)
+	return &File{Info: info, shelf: s.shelf, body: b, content: b.content, open: &s.Counters.Open}
 }
 
-func (s *Store) openBody(ctx context.Context, want Info) (b *body, err error) {
+func (s *Store) openBody(ctx context.Context, want Info, op *operation) (b *body, err error) {
 	seen := time.Now()
 	f := s.shelf.takeFirst(want)
 	if f == nil {
@@ -61,6 +67,7 @@ func (s *Store) openBody(ctx context.Context, want Info) (b *body, err error) {
 	}()
 	if f.fetched() {
 		seen = f.seen
+		op.begin = op.begin.Add(-f.took)
 	}
 	if err := f.buf.Fit(ctx, want.Size); err != nil {
 		return nil, &Error{Op: "open", Key: want.key(), Version: want.Version, Err: err}
@@ -139,6 +146,7 @@ func (f *File) Close() {
 	if f.body == nil {
 		return
 	}
+	f.open.Add(-1)
 	f.shelf.release(f.body)
 	f.body, f.content = nil, nil
 }

@@ -137,12 +137,20 @@ func (s *Store) eachPage(ctx context.Context, b backends.Bucket, opts backends.L
 	}
 }
 
-func (s *Store) list(ctx context.Context, b backends.Bucket, opts backends.ListOptions) (backends.Page, error) {
+func (s *Store) list(ctx context.Context, b backends.Bucket, opts backends.ListOptions) (page backends.Page, err error) {
+	op := s.begin(Listed, opts.Prefix)
+	defer func() { op.end(0, err) }()
 	ctx, cancel := s.timing.Request.bound(ctx, 0)
 	defer cancel()
-	page, err := b.List(ctx, opts)
+	page, err = b.List(ctx, opts)
 	if err != nil {
 		return page, &Error{Op: "list", Key: opts.Prefix, Err: err}
 	}
 	return page, nil
+}
+
+// Reach makes one cheap request, to see whether the bucket answers.
+func (s *Store) Reach(ctx context.Context) error {
+	_, err := s.list(ctx, s.bucket, backends.ListOptions{Shallow: true, Limit: 1})
+	return err
 }

@@ -35,7 +35,7 @@ func (s *Store) peek(ctx context.Context, key string) (backends.Object, *first, 
 	n, obj, err := s.bucket.Read(ctx, key, "", f.buf.Framed(), 0)
 	switch {
 	case err == nil:
-		f.n, f.obj, kept = n, obj, true
+		f.n, f.obj, f.took, kept = n, obj, time.Since(f.seen), true
 		return obj, f, nil
 	case errors.Is(err, fs.ErrNotExist), ctx.Err() != nil:
 		return backends.Object{}, nil, err

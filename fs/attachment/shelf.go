@@ -45,6 +45,7 @@ type first struct {
 	n    int
 	obj  backends.Object
 	seen time.Time // when the request for it began
+	took time.Duration
 }
 
 // fetched reports that f holds something, were it an object without bytes.

@@ -44,10 +44,19 @@ type Options struct {
 	Budget *budget.Budget
 	Log    *slog.Logger
 	Timing Timing
+
+	// Observe is told of every operation when it has ended, if it is not nil.
+	// It is called concurrently, and must return soon.
+	Observe func(Operation)
 }
 
-// Counters count what an operator should hear of. They only grow.
+// Counters count what an operator should hear of.
 type Counters struct {
+	Open       atomic.Int64 // Files, now
+	Writing    atomic.Int64 // Writers that have not ended, now
+	Committing atomic.Int64 // uploads, now
+
+	// The rest only grows.
 	Settled       atomic.Int64 // lost answers whose object was found whole
 	OrphansGone   atomic.Int64 // objects of failed commits that were found and deleted
 	OrphansLeft   atomic.Int64 // failed commits whose object could not be ruled out
@@ -68,6 +77,7 @@ type Store struct {
 	shelf    *shelf
 	orphans  *orphans
 	commits  sync.WaitGroup // commits in flight
+	observe  func(Operation)
 
 	Counters Counters
 }
@@ -83,6 +93,7 @@ func NewStore(o Options) *Store {
 		budget:   o.Budget,
 		log:      o.Log,
 		timing:   o.Timing,
+		observe:  o.Observe,
 		listings: newListings(o.Timing.Listing),
 		shelf:    newShelf(o.Timing),
 	}
@@ -102,8 +113,11 @@ func (s *Store) Close() {
 // known from a listing or has been here a moment ago. What is small comes with
 // the answer, and is kept for Open for a moment, if memory is plentiful. In layout flat, what is not
 // under its legacy key takes one more, and plaintext among flat names a third.
-func (s *Store) Stat(ctx context.Context, u UUID) (Info, error) {
+func (s *Store) Stat(ctx context.Context, u UUID) (i Info, err error) {
+	op := s.begin(Looked, u.Key())
+	defer func() { op.end(i.Size, err) }()
 	if info, ok, err := s.known(u); ok {
+		op.FromMemory = true
 		return info, err
 	}
 	ctx, cancel := s.timing.Request.bound(ctx, 0)

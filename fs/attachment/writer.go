@@ -37,6 +37,7 @@ const (
 // at Commit. The caller ends it with Commit or Discard.
 func (s *Store) Create(u UUID) *Writer {
 	head, tail := s.codec.Frame()
+	s.Counters.Writing.Add(1)
 	return &Writer{uuid: u, store: s, buf: memory.New(s.budget, head, tail)}
 }
 
@@ -105,14 +106,16 @@ func (w *Writer) Commit(ctx context.Context) (Info, error) {
 		return w.info, w.err
 	}
 	// If the commit panics, the half sealed buffer must not be used again.
-	w.state, w.err = failed, ErrDiscarded
+	w.become(failed)
+	w.err = ErrDiscarded
 	defer w.buf.Free()
 	info, err := w.store.commit(context.WithoutCancel(ctx), w.uuid, w.buf)
 	if err != nil {
 		w.err = err
 		return Info{}, err
 	}
-	w.state, w.err, w.info = committed, nil, info
+	w.become(committed)
+	w.err, w.info = nil, info
 	return info, nil
 }
 
@@ -128,7 +131,8 @@ func (w *Writer) Reopen(ctx context.Context) error {
 	if err := w.store.Delete(ctx, w.uuid); err != nil {
 		return w.fail(err)
 	}
-	w.state, w.info = writing, Info{}
+	w.become(writing)
+	w.info = Info{}
 	return nil
 }
 
@@ -149,9 +153,21 @@ func (w *Writer) Delete() (wasCommitted bool) {
 	defer w.mu.Unlock()
 	if w.state == writing {
 		w.buf.Free()
-		w.state, w.info = deleted, Info{}
+		w.become(deleted)
+		w.info = Info{}
 	}
 	return w.state == committed
+}
+
+// become changes the state, and counts those that are writing.
+func (w *Writer) become(next writerState) {
+	switch {
+	case w.state == writing && next != writing:
+		w.store.Counters.Writing.Add(-1)
+	case w.state != writing && next == writing:
+		w.store.Counters.Writing.Add(1)
+	}
+	w.state = next
 }
 
 func (w *Writer) writable() error {
@@ -174,7 +190,8 @@ func (w *Writer) resize(ctx context.Context, size int64) error {
 }
 
 func (w *Writer) fail(err error) error {
-	w.state, w.err = failed, err
+	w.become(failed)
+	w.err = err
 	w.buf.Free()
 	return err
 }
