@@ -8,7 +8,6 @@ import (
 	"syscall"
 
 	"orthanc-bucketfs/backends"
-	"orthanc-bucketfs/crypto"
 	"orthanc-bucketfs/fs/attachment"
 )
 
@@ -65,7 +64,7 @@ func (l *checklist) examine(ctx context.Context, file string, lookupEnv func(str
 		return
 	}
 	codec, keys, err := openCodec(cfg)
-	l.add(keyFindings(cfg, keys, err)...)
+	l.add(keyFindings(cfg, keys.Load(), err)...)
 	s, failed := l.open(ctx, cfg, codec, keys)
 	switch {
 	case failed != "":
@@ -86,13 +85,13 @@ func (l *checklist) examine(ctx context.Context, file string, lookupEnv func(str
 }
 
 // open returns the stack, or the item that has failed.
-func (l *checklist) open(ctx context.Context, cfg Config, codec attachment.Codec, keys *crypto.KeyRing) (s *stack, failed string) {
+func (l *checklist) open(ctx context.Context, cfg Config, codec attachment.Codec, keys *keys) (s *stack, failed string) {
 	bucket, closer, err := openBucket(ctx, cfg)
 	if err != nil {
 		l.add(backends.Finding{Item: itemBucket, Err: err})
 		return nil, itemBucket
 	}
-	s, err = newStack(cfg, codec, keys, bucket, closer, slog.New(slog.DiscardHandler))
+	s, err = newStack(cfg, codec, keys, bucket, closer, slog.New(slog.DiscardHandler), hooks{})
 	if err != nil {
 		l.add(backends.Finding{Item: itemFallback, Err: err})
 		return nil, itemFallback

@@ -28,6 +28,7 @@ type Config struct {
 	GCS         gcs.Config   `toml:"gcs"`
 	Encryption  Encryption   `toml:"encryption"`
 	Log         Log          `toml:"log"`
+	Metrics     Metrics      `toml:"metrics"`
 
 	origin
 }
@@ -62,6 +63,12 @@ type PreviousKeyFile struct {
 type Log struct {
 	Level  string `toml:"level"`
 	Format string `toml:"format"`
+}
+
+// Metrics says where metrics are served, and what else is served there.
+type Metrics struct {
+	Listen    string `toml:"listen"`    // host:port; empty for nowhere
+	Profiling bool   `toml:"profiling"` // Go's profiles, on loopback only
 }
 
 // defaultConfig returns what holds where the file is silent.

@@ -137,6 +137,9 @@ not_after = 2026-01-31T01:00:00+01:00
 [log]
 level = "warn"
 format = "json"
+[metrics]
+listen = "[::1]:9108"
+profiling = true
 `), noEnvironment)
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +172,8 @@ format = "json"
 			AcceptPlaintext:       true,
 			MaxConcurrentInputMiB: 5000,
 		},
-		Log: Log{Level: "warn", Format: "json"},
+		Log:     Log{Level: "warn", Format: "json"},
+		Metrics: Metrics{Listen: "[::1]:9108", Profiling: true},
 	}
 	cfg.origin = origin{}
 	cfg.Encryption.PreviousMasterKeys[0].NotAfter = cfg.Encryption.PreviousMasterKeys[0].NotAfter.UTC()
@@ -276,6 +280,12 @@ func TestRefusedConfigurations(t *testing.T) {
 		{"unknown key", required + "color = 1", []string{"6 encryption.color"}},
 		{"unknown table", required + "[s4]\nbucket = 'x'", []string{"6 s4"}},
 		{"unknown key of a cloud", required + "[s3]\nbuckets = 'x'", []string{"7 s3.buckets"}},
+		{"no port", required + "[metrics]\nlisten = '127.0.0.1'", []string{"7 metrics.listen"}},
+		{"port 0", required + "[metrics]\nlisten = '127.0.0.1:0'", []string{"7 metrics.listen"}},
+		{"profiles to the network", required + "[metrics]\nlisten = ':9108'\nprofiling = true", []string{"8 metrics.profiling"}},
+		{"profiles to a name", required + "[metrics]\nlisten = 'localhost:9108'\nprofiling = true", []string{"8 metrics.profiling"}},
+		{"profiles nowhere", required + "[metrics]\nprofiling = true", []string{"7 metrics.profiling"}},
+
 		{"number for secret", required + "[s3]\nsecret_key = 1", []string{"7 s3.secret_key"}},
 		{"table for secret", required + "[s3]\nsecret_key = {value='x'}", []string{"7 s3.secret_key"}},
 		{"string for int", required + "[s3]\nmax_retries = '3'", []string{"7 s3.max_retries"}},

@@ -26,7 +26,7 @@ func TestFallbackDirIsRefused(t *testing.T) {
 		cfg := validConfig()
 		cfg.Encryption.Enable = false
 		cfg.Dir.Path, cfg.FallbackDir = t.TempDir(), test.path
-		_, err := openStack(t.Context(), cfg, slog.New(slog.DiscardHandler))
+		_, err := openStack(t.Context(), cfg, slog.New(slog.DiscardHandler), hooks{})
 		if err == nil || !strings.Contains(err.Error(), test.want) || exitCode(err) != exitFailed {
 			t.Errorf("%s: %v, exit code %d", test.path, err, exitCode(err))
 		}
@@ -34,7 +34,7 @@ func TestFallbackDirIsRefused(t *testing.T) {
 	cfg := validConfig()
 	cfg.Encryption.Enable = false
 	cfg.Dir.Path, cfg.FallbackDir = t.TempDir(), dir
-	s, err := openStack(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	s, err := openStack(t.Context(), cfg, slog.New(slog.DiscardHandler), hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestFallbackDirIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 	cfg.FallbackDir = filepath.Join(dir, "none")
-	if _, err := openStack(t.Context(), cfg, slog.New(slog.DiscardHandler)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := openStack(t.Context(), cfg, slog.New(slog.DiscardHandler), hooks{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing directory: %v", err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 func TestLoggerLevels(t *testing.T) {
 	levels := []string{"debug", "info", "warn", "error"}
 	for i, name := range levels {
-		logger := newLogger(&bytes.Buffer{}, Log{Level: name, Format: "text"})
+		logger := newLogger(&bytes.Buffer{}, Log{Level: name, Format: "text"}, new(slog.LevelVar), false)
 		for k, other := range levels {
 			level, ok := parseLevel(other)
 			if !ok {
@@ -30,11 +30,11 @@ func TestLoggerLevels(t *testing.T) {
 
 func TestLoggerFormats(t *testing.T) {
 	var text, lines bytes.Buffer
-	newLogger(&text, Log{Level: "info", Format: "text"}).Info("hello", "key", "a b")
+	newLogger(&text, Log{Level: "info", Format: "text"}, new(slog.LevelVar), false).Info("hello", "key", "a b")
 	if got := text.String(); !strings.HasSuffix(got, "level=INFO msg=hello key=\"a b\"\n") {
 		t.Errorf("text: %q", got)
 	}
-	newLogger(&lines, Log{Level: "info", Format: "json"}).Info("hello", "key", "a b")
+	newLogger(&lines, Log{Level: "info", Format: "json"}, new(slog.LevelVar), false).Info("hello", "key", "a b")
 	var record struct{ Msg, Key string }
 	if err := json.Unmarshal(lines.Bytes(), &record); err != nil || record.Msg != "hello" || record.Key != "a b" {
 		t.Errorf("json: %q, %v", lines.String(), err)

@@ -26,6 +26,10 @@ const (
 const program = "orthanc-bucketfs"
 
 func main() {
+	if err := harden(); err != nil {
+		printError(os.Stderr, err)
+		os.Exit(exitFailed)
+	}
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

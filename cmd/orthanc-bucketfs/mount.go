@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"os/signal"
 	"sync"
 	"syscall"
 	"time"
 
+	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/cmd/internal/metrics"
 	"orthanc-bucketfs/fs"
+	"orthanc-bucketfs/fs/attachment"
 )
 
 // drainPatience is how long a stop waits for files that are being written.
@@ -38,62 +43,126 @@ func mount(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	log := newLogger(c.stderr, cfg.Log)
-	systemd := supervisor{log}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	s, err := openStack(ctx, cfg, log)
-	if err == nil {
-		err = errors.Join(mountStack(ctx, cfg, s, systemd, stop), s.close())
-	}
+	m := newMounting(c, *file, cfg)
+	ctx, m.stopping = signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer m.stopping()
+	err = m.run(ctx)
 	if err != nil {
-		systemd.status("failed: " + err.Error())
+		m.systemd.status("failed: " + err.Error())
 	}
 	return err
 }
 
-// mountStack returns when the mount has ended. It calls stopping as soon as
-// the end begins.
-func mountStack(ctx context.Context, cfg Config, s *stack, systemd supervisor, stopping func()) error {
-	log := systemd.log
-	systemd.status("trying " + s.bucket.String())
-	if err := cleanMountpoint(cfg.Mountpoint, log); err != nil {
-		return err
+// mounting is one run of the command.
+type mounting struct {
+	cfg      Config
+	log      *slog.Logger
+	systemd  supervisor
+	metrics  *metrics.Metrics
+	reloader *reloader
+	stopping func() // called when the end begins
+}
+
+func newMounting(c *call, file string, cfg Config) *mounting {
+	level := new(slog.LevelVar)
+	log := newLogger(c.stderr, cfg.Log, level, isJournal(c.stderr, c.lookupEnv))
+	return &mounting{
+		cfg:      cfg,
+		log:      log,
+		systemd:  supervisor{log},
+		metrics:  metrics.New(metrics.Build{Version: version, Commit: commit}),
+		reloader: &reloader{file: file, lookupEnv: c.lookupEnv, log: log, level: level, cfg: cfg},
 	}
-	list := &checklist{report: logFindings(log)}
-	list.preflight(ctx, cfg, s)
-	if err := list.err(); err != nil {
-		return err
-	}
-	if cfg.Encryption.AcceptPlaintext {
-		log.Warn("accept_plaintext is on: objects that are not sealed are shown as they are, also those that somebody else puts " +
-			"into the bucket; remove it when all are sealed")
-	}
-	m, err := startMount(cfg, s, log)
+}
+
+func (m *mounting) run(ctx context.Context) error {
+	logOperation := operationLog(m.log)
+	s, err := openStack(ctx, m.cfg, m.log, hooks{
+		request: []backends.Observer{m.metrics.Request},
+		operation: func(op attachment.Operation) {
+			m.metrics.Operation(op)
+			logOperation(op)
+		},
+	})
 	if err != nil {
 		return err
 	}
-	logReady(cfg, s, log)
-	systemd.ready("serving " + s.bucket.String() + " on " + cfg.Mountpoint)
+	m.metrics.Watch(metrics.Sources{Budget: s.budget, Counters: &s.store.Counters, Keys: s.keys.Load})
+	m.reloader.keys = s.keys
+	return errors.Join(m.mount(ctx, s), s.close())
+}
+
+// mount returns when the mount has ended.
+func (m *mounting) mount(ctx context.Context, s *stack) error {
+	m.systemd.status("trying " + s.bucket.String())
+	if err := cleanMountpoint(m.cfg.Mountpoint, m.log); err != nil {
+		return err
+	}
+	list := &checklist{report: logFindings(m.log)}
+	list.preflight(ctx, m.cfg, s)
+	if err := list.err(); err != nil {
+		return err
+	}
+	if m.cfg.Encryption.AcceptPlaintext {
+		m.log.Warn("accept_plaintext is on: objects that are not sealed are shown as they are, also those that somebody else puts " +
+			"into the bucket; remove it when all are sealed")
+	}
+	server, err := m.serveMetrics(s)
+	if err != nil {
+		return err
+	}
+	mounted, err := startMount(m.cfg, s, m.log)
+	if err == nil {
+		err = m.serve(ctx, s, mounted)
+	}
+	return errors.Join(err, server.Close())
+}
+
+// serve returns when the mount has ended.
+func (m *mounting) serve(ctx context.Context, s *stack, mounted *fs.Mount) error {
+	logReady(m.cfg, s, m.log)
+	m.systemd.ready("serving " + s.bucket.String() + " on " + m.cfg.Mountpoint)
 	watched, unwatch := context.WithCancel(ctx)
 	var sweeping sync.WaitGroup
 	defer sweeping.Wait()
 	defer unwatch()
-	systemd.feedWatchdog(watched, cfg.Mountpoint)
-	sweeping.Go(func() { keepSwept(watched, cfg, s.bucket, log) })
+	m.systemd.feedWatchdog(watched, m.cfg.Mountpoint)
+	m.reloader.follow(watched, m.systemd)
+	sweeping.Go(func() { keepSwept(watched, m.cfg, s.bucket, m.log) })
 	ended := make(chan struct{})
 	go func() {
-		m.Wait()
+		mounted.Wait()
 		close(ended)
 	}()
 	select {
 	case <-ctx.Done():
-		stopping()
-		systemd.stopping("finishing the files that are being written")
-		return stopMount(m, log)
+		m.stopping()
+		m.systemd.stopping("finishing the files that are being written")
+		return stopMount(mounted, m.log)
 	case <-ended:
-		return fmt.Errorf("%s was unmounted by somebody else", cfg.Mountpoint)
+		return fmt.Errorf("%s was unmounted by somebody else", m.cfg.Mountpoint)
 	}
+}
+
+// serveMetrics listens where the configuration says. Without that the Closer
+// has nothing to do.
+func (m *mounting) serveMetrics(s *stack) (io.Closer, error) {
+	address := m.cfg.Metrics.Listen
+	if address == "" {
+		return io.NopCloser(nil), nil
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, m.cfg.fault("metrics.listen", err, "free the port, or name another")
+	}
+	if !isLoopback(address) {
+		m.log.Warn("metrics are served to the network, without authentication: let a firewall choose who may ask", "address", address)
+	}
+	health := metrics.Health{
+		Mount: func(ctx context.Context) error { return askMount(ctx, m.cfg.Mountpoint) },
+		Store: s.store.Reach,
+	}
+	return m.metrics.Serve(l, health, m.cfg.Metrics.Profiling, m.log), nil
 }
 
 func startMount(cfg Config, s *stack, log *slog.Logger) (*fs.Mount, error) {
@@ -115,7 +184,7 @@ func startMount(cfg Config, s *stack, log *slog.Logger) (*fs.Mount, error) {
 
 func logReady(cfg Config, s *stack, log *slog.Logger) {
 	log.Info("ready", "mountpoint", cfg.Mountpoint, "bucket", s.bucket.String(), "root_path", cfg.RootPath,
-		"encryption", describeKeys(s.keys), "budget_mib", cfg.Encryption.MaxConcurrentInputMiB,
+		"encryption", describeKeys(s.keys.Load()), "budget_mib", cfg.Encryption.MaxConcurrentInputMiB,
 		"read_only", cfg.ReadOnly, "version", version)
 }
 

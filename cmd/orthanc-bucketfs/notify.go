@@ -22,6 +22,11 @@ func (s supervisor) stopping(text string) {
 	s.send(daemon.SdNotifyStopping + "\nSTATUS=" + oneLine(text))
 }
 
+// reloading and reloaded are around what SIGHUP asks for.
+func (s supervisor) reloading() { s.send(daemon.SdNotifyReloading) }
+
+func (s supervisor) reloaded() { s.send(daemon.SdNotifyReady) }
+
 func (s supervisor) send(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		s.log.Warn("cannot tell systemd how the mount fares", "error", err)

@@ -121,7 +121,7 @@ func checkRoundTrip(ctx context.Context, cfg Config, s *stack) backends.Finding 
 		return backends.Finding{Item: itemRoundTrip, Detail: "can be listed (read_only: nothing was stored)", Err: err}
 	}
 	detail := "a file is sealed, stored, read back, opened and deleted"
-	if s.keys == nil {
+	if s.keys.Load() == nil {
 		detail = "a file is stored, read back and deleted"
 	}
 	return backends.Finding{Item: itemRoundTrip, Detail: detail, Err: s.store.Probe(ctx)}

@@ -17,7 +17,7 @@ func TestReadOnlyRoundTripAsksTheBucket(t *testing.T) {
 		cfg := validConfig()
 		cfg.ReadOnly, cfg.Layout = true, layout
 		bucket := backendtest.NewFaulty(backendtest.NewMem())
-		s, err := newStack(cfg, attachment.Plain(), nil, bucket, io.NopCloser(nil), slog.New(slog.DiscardHandler))
+		s, err := newStack(cfg, attachment.Plain(), new(keys), bucket, io.NopCloser(nil), slog.New(slog.DiscardHandler), hooks{})
 		if err != nil {
 			t.Fatal(err)
 		}

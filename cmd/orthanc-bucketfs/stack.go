@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"orthanc-bucketfs/backends"
@@ -24,30 +25,45 @@ const budgetPatience = time.Minute
 type stack struct {
 	store  *attachment.Store
 	bucket backends.Bucket
-	keys   *crypto.KeyRing // nil without encryption
+	budget *budget.Budget
+	keys   *keys
 
 	closers []io.Closer
 }
 
+// keys holds the key ring in use: none without encryption. It may be replaced.
+type keys = atomic.Pointer[crypto.KeyRing]
+
+// hooks are told of what a stack does. The zero hooks are none.
+type hooks struct {
+	request   []backends.Observer
+	operation func(attachment.Operation)
+}
+
 // openStack wires configuration, keys, bucket and budget together. What is
 // wrong with keys or the settings of a cloud is *configError.
-func openStack(ctx context.Context, cfg Config, log *slog.Logger) (*stack, error) {
+func openStack(ctx context.Context, cfg Config, log *slog.Logger, h hooks) (*stack, error) {
 	codec, keys, err := openCodec(cfg)
 	if err != nil {
 		return nil, err
 	}
-	bucket, closer, err := openBucket(ctx, cfg)
+	bucket, closer, err := openBucket(ctx, cfg, h.request...)
 	if err != nil {
 		return nil, err
 	}
-	return newStack(cfg, codec, keys, bucket, closer, log)
+	return newStack(cfg, codec, keys, bucket, closer, log, h)
 }
 
 // newStack wires what has been opened together, and opens fallback_dir. Without
 // a codec only its bucket can be used.
-func newStack(cfg Config, codec attachment.Codec, keys *crypto.KeyRing, bucket backends.Bucket, closer io.Closer, log *slog.Logger) (*stack, error) {
+func newStack(cfg Config, codec attachment.Codec, keys *keys, bucket backends.Bucket, closer io.Closer, log *slog.Logger, h hooks) (*stack, error) {
 	layout, _ := parseLayout(cfg.Layout)
-	s := &stack{bucket: backends.WithPrefix(bucket, cfg.RootPath), keys: keys, closers: []io.Closer{closer}}
+	s := &stack{
+		bucket:  backends.WithPrefix(bucket, cfg.RootPath),
+		budget:  budget.New(cfg.Encryption.MaxConcurrentInputMiB<<20, budgetPatience),
+		keys:    keys,
+		closers: []io.Closer{closer},
+	}
 	fallback, err := s.openFallback(cfg)
 	if err != nil {
 		return nil, errors.Join(err, closer.Close())
@@ -56,9 +72,11 @@ func newStack(cfg Config, codec attachment.Codec, keys *crypto.KeyRing, bucket b
 		Bucket: s.bucket,
 		Layout: layout,
 		Codec:  codec,
-		Budget: budget.New(cfg.Encryption.MaxConcurrentInputMiB<<20, budgetPatience),
+		Budget: s.budget,
 		Log:    log,
 		Timing: attachment.DefaultTiming(),
+
+		Observe: h.operation,
 
 		AcceptPlaintext: cfg.Encryption.AcceptPlaintext,
 		Fallback:        fallback,
@@ -77,21 +95,29 @@ func parseLayout(name string) (layout attachment.Layout, ok bool) {
 }
 
 // openBucket is the one place that knows the backends by name.
-func openBucket(ctx context.Context, cfg Config) (backends.Bucket, io.Closer, error) {
+func openBucket(ctx context.Context, cfg Config, observe ...backends.Observer) (backends.Bucket, io.Closer, error) {
 	switch cfg.Backend {
 	case "s3":
-		bucket, err := s3.Open(ctx, cfg.S3)
+		bucket, err := s3.Open(ctx, cfg.S3, observe...)
 		return bucket, io.NopCloser(nil), cfg.settingsFault("s3", err)
 	case "azure":
-		bucket, err := azure.Open(ctx, cfg.Azure)
+		bucket, err := azure.Open(ctx, cfg.Azure, observe...)
 		return bucket, bucket, cfg.settingsFault("azure", err)
 	case "gcs":
-		bucket, err := gcs.Open(ctx, cfg.GCS)
+		bucket, err := gcs.Open(ctx, cfg.GCS, observe...)
 		return bucket, bucket, cfg.settingsFault("gcs", err)
 	default:
 		bucket, err := dir.Open(cfg.Dir.Path)
-		return bucket, bucket, err
+		return observed(bucket, observe), bucket, err
 	}
+}
+
+// observed is for buckets that make no requests which could be observed.
+func observed(b backends.Bucket, observe []backends.Observer) backends.Bucket {
+	for _, o := range observe {
+		b = backends.Observed(b, o)
+	}
+	return b
 }
 
 // settingsFault makes err a fault of a section, unless it is the store's.
@@ -103,15 +129,17 @@ func (c Config) settingsFault(section string, err error) error {
 	return c.fault(section, err, "")
 }
 
-func openCodec(cfg Config) (attachment.Codec, *crypto.KeyRing, error) {
+func openCodec(cfg Config) (attachment.Codec, *keys, error) {
+	held := new(keys)
 	if !cfg.Encryption.Enable {
-		return attachment.Plain(), nil, nil
+		return attachment.Plain(), held, nil
 	}
 	ring, err := cfg.keyRing()
 	if err != nil {
-		return nil, nil, err
+		return nil, held, err
 	}
-	return attachment.Sealed(ring), ring, nil
+	held.Store(ring)
+	return attachment.SealedBy(held.Load), held, nil
 }
 
 // close waits for what is under way and gives everything back.

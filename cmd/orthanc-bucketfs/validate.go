@@ -29,6 +29,7 @@ func (c *Config) Validate(lookupEnv func(string) (string, bool)) error {
 			"%d is not between 1 and %d", n, maxConcurrentInputMiB)
 	}
 	f.checkKeys(&c.Encryption)
+	f.checkMetrics(c.Metrics)
 	f.checkPaths(c, lookupEnv)
 	return f.err()
 }

@@ -1,0 +1,99 @@
+package metrics
+
+import (
+	"runtime"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"orthanc-bucketfs/crypto"
+	"orthanc-bucketfs/fs/attachment"
+	"orthanc-bucketfs/fs/budget"
+)
+
+// Build says which program this is.
+type Build struct{ Version, Commit string }
+
+func (b Build) metric() prometheus.Collector {
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "build_info", Help: "1, with what was built as labels.",
+		ConstLabels: prometheus.Labels{"version": b.Version, "commit": b.Commit, "goversion": runtime.Version()},
+	})
+	info.Set(1)
+	return info
+}
+
+// Sources are where the state is read from at every scrape.
+type Sources struct {
+	Budget   *budget.Budget
+	Counters *attachment.Counters
+	Keys     func() *crypto.KeyRing // nil result without encryption
+}
+
+// Watch adds the state of what serves the mount. It is called once.
+func (m *Metrics) Watch(s Sources) {
+	m.registry.MustRegister(keyInfo{s.Keys})
+	m.watchBudget(s.Budget)
+	m.watchFiles(s.Counters)
+}
+
+func (m *Metrics) watchBudget(b *budget.Budget) {
+	m.gauge("budget_limit_bytes", "How many bytes of file contents may be in memory.",
+		func() float64 { return float64(b.Limit()) })
+	m.gauge("budget_used_bytes", "How many bytes of file contents are in memory.",
+		func() float64 { return float64(b.Usage().Used) })
+	m.gauge("budget_lent_bytes", "How many more bytes belong to files that are closed, and are given up as soon as somebody needs them.",
+		func() float64 { return float64(b.Usage().Lent) })
+	m.gauge("budget_waiting_files", "How many files wait for memory.",
+		func() float64 { return float64(b.Usage().Waiting) })
+	m.gauge("budget_oldest_wait_seconds", "How long the first of them has been waiting.",
+		func() float64 { return b.Usage().OldestWait.Seconds() })
+}
+
+func (m *Metrics) watchFiles(c *attachment.Counters) {
+	m.gauge("open_files", "How many attachments are open for reading.",
+		func() float64 { return float64(c.Open.Load()) })
+	m.gauge("written_files", "How many attachments are being written.",
+		func() float64 { return float64(c.Writing.Load()) })
+	m.gauge("commits_in_flight", "How many attachments are being uploaded.",
+		func() float64 { return float64(c.Committing.Load()) })
+	m.total("uploads_settled_total", "Uploads whose answer was lost and whose object was found whole.",
+		func() float64 { return float64(c.Settled.Load()) })
+	m.total("orphans_deleted_total", "Objects of failed uploads that were found and deleted.",
+		func() float64 { return float64(c.OrphansGone.Load()) })
+	m.total("orphans_left_total", "Failed uploads whose object may be left in the bucket.",
+		func() float64 { return float64(c.OrphansLeft.Load()) })
+	m.total("failed_deletes_total", "Deletes that were given up; Orthanc was told, and does not look.",
+		func() float64 { return float64(c.FailedDeletes.Load()) })
+}
+
+func (m *Metrics) gauge(name, help string, read func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, read))
+}
+
+func (m *Metrics) total(name, help string, read func() float64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, read))
+}
+
+// keyInfo tells which master keys are in use. The ring may be replaced.
+type keyInfo struct{ ring func() *crypto.KeyRing }
+
+func (k keyInfo) desc() *prometheus.Desc {
+	return prometheus.NewDesc(namespace+"_master_key_info", "1 for every master key in use; the current one seals new files.",
+		[]string{"id", "fingerprint", "role"}, nil)
+}
+
+func (k keyInfo) Describe(out chan<- *prometheus.Desc) { out <- k.desc() }
+
+func (k keyInfo) Collect(out chan<- prometheus.Metric) {
+	ring := k.ring()
+	if ring == nil {
+		return
+	}
+	role := "current"
+	for _, key := range ring.Keys() {
+		id := strconv.FormatUint(uint64(key.ID()), 10)
+		out <- prometheus.MustNewConstMetric(k.desc(), prometheus.GaugeValue, 1, id, key.Fingerprint(), role)
+		role = "previous"
+	}
+}
