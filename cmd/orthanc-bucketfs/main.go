@@ -43,6 +43,7 @@ func commands() []command {
 		sealCommand(),
 		unsealCommand(),
 		convertConfigCommand(),
+		benchCommand(),
 		versionCommand(),
 		helpCommand(),
 	}
