@@ -94,7 +94,7 @@ func TestFlatNamesAreFound(t *testing.T) {
 }
 
 func TestLegacyKeysInLayoutFlat(t *testing.T) {
-	r := newRig(t, Sealed(testRing(t, 1)), flatLayout)
+	r := newRig(t, Sealed(testRing(t, 1)), flatLayout, lasting)
 	u := testUUID(1)
 	store(t, r, u, []byte("content"))
 	if n := r.faulty.Calls(); n != 1 {

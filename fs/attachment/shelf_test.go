@@ -16,6 +16,9 @@ import (
 	"orthanc-bucketfs/fs/budget"
 )
 
+// lasting makes a moment as long as the test takes, on any machine.
+func lasting(o *Options) { o.Timing.Moment, o.Timing.Recent = time.Hour, time.Hour }
+
 // stored makes u an attachment that this store knows nothing of.
 func (r *rig) stored(t testing.TB, u UUID, content []byte) {
 	t.Helper()
@@ -60,7 +63,7 @@ func TestFirstReadTakesOneRequest(t *testing.T) {
 				want = 1
 			}
 			t.Run(fmt.Sprintf("%s/%d", name, size), func(t *testing.T) {
-				r := newRig(t, codec)
+				r := newRig(t, codec, lasting)
 				content := testContent(size, 1)
 				r.stored(t, testUUID(1), content)
 				wantRead(t, r, testUUID(1), content)
@@ -139,7 +142,7 @@ func TestContentsAreKeptForAMoment(t *testing.T) {
 
 // Another version than the one that was looked at is never served.
 func TestContentsAreOfOneVersion(t *testing.T) {
-	r := newRig(t, Sealed(testRing(t, 1)))
+	r := newRig(t, Sealed(testRing(t, 1)), lasting)
 	r.stored(t, testUUID(1), []byte("old"))
 	old, err := r.Stat(t.Context(), testUUID(1))
 	if err != nil {
@@ -170,7 +173,7 @@ func TestDeletedMeanwhileIsNotKept(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, Sealed(testRing(t, 1)))
+			r := newRig(t, Sealed(testRing(t, 1)), lasting)
 			r.stored(t, testUUID(1), []byte("content"))
 			info, err := r.Stat(t.Context(), testUUID(1))
 			if err != nil {
@@ -258,7 +261,7 @@ func TestLooksWithoutOpens(t *testing.T) {
 
 // A listing answers looks, and nothing is fetched.
 func TestListedIsNotFetched(t *testing.T) {
-	r := newRig(t, Sealed(testRing(t, 1)))
+	r := newRig(t, Sealed(testRing(t, 1)), lasting, func(o *Options) { o.Timing.Listing = time.Hour })
 	r.stored(t, testUUID(1), []byte("content"))
 	r.names(t, testUUID(1)[0], testUUID(1)[1])
 	if _, err := r.Stat(t.Context(), testUUID(1)); err != nil {
