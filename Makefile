@@ -38,6 +38,10 @@ package:
 	CGO_ENABLED=0 GOARCH=$(ARCH) go build -trimpath -buildvcs=false \
 		-ldflags '-s -w -X main.version=$(PACKAGE_VERSION) -X main.commit=$(COMMIT)' \
 		-o $(PACKAGE_DIR)/orthanc-bucketfs ./cmd/orthanc-bucketfs
+	for page in orthanc-bucketfs.1 orthanc-bucketfs.toml.5; do \
+		GOARCH= go run ./cmd/internal/manual config.toml.example \
+			<systemd/package/man/$$page | gzip -9n >$(PACKAGE_DIR)/$$page.gz; \
+	done
 	for packager in $(PACKAGERS); do \
 		GOARCH= go run $(NFPM) package --config systemd/package/nfpm.yaml \
 			--packager $$packager --target $(PACKAGE_DIR)/; \

@@ -82,7 +82,9 @@ func checkStopUnderLoad(m *machine) {
 func checkDrain(m *machine) {
 	const uuid = "abcd0000-1111-4222-8333-444455556666"
 	const file = mountpoint + "/ab/cd/" + uuid
-	writer := m.command(m.ctx, "sh", "-euc", "exec cat >"+file)
+	// A shell would close the file once before it writes.
+	writer := m.command(m.ctx, "perl", "-e", `open(F, ">", $ARGV[0]) or die $!;
+		while (<STDIN>) { syswrite(F, $_) or die $! } close(F) or die $!`, file)
 	input, err := writer.StdinPipe()
 	if err != nil {
 		m.Fatal(err)

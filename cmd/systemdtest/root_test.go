@@ -35,7 +35,7 @@ func missing() (missing []string) {
 	if os.Getuid() != 0 {
 		missing = append(missing, "root's rights for the tests, which boot a systemd")
 	}
-	for _, tool := range []string{"debootstrap", "unshare", "nsenter", "dpkg-deb"} {
+	for _, tool := range []string{"debootstrap", "unshare", "nsenter", "dpkg-deb", "zsh", "fish"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			missing = append(missing, tool)
 		}

@@ -32,6 +32,7 @@ func TestService(t *testing.T) {
 		{"hung", checkHung},
 		{"panicked", func(m *machine) { m.restoreWatchdog(); m.dies("ABRT") }},
 		{"unmounted", checkUnmounted},
+		{"aborted", checkAborted},
 		{"stop under load", checkStopUnderLoad},
 		{"stop in the middle of a file", checkDrain},
 		{"refusals", checkRefusals},
@@ -172,5 +173,18 @@ func checkHung(m *machine) {
 func checkUnmounted(m *machine) {
 	before := m.life()
 	m.run("umount", "--lazy", mountpoint)
+	m.awaitNextLife(before)
+}
+
+// checkAborted ends a mount that hangs, as the README says.
+func checkAborted(m *machine) {
+	before := m.life()
+	m.kill("STOP")
+	m.shell(`n=$(awk '$5 == "` + mountpoint + `" { split($3, device, ":"); print device[2] }' /proc/self/mountinfo)
+echo 1 >/sys/fs/fuse/connections/$n/abort`)
+	if out, err := m.try("stat", "--file-system", mountpoint); err == nil {
+		m.Errorf("the mount still answers: %s", out)
+	}
+	m.kill("KILL")
 	m.awaitNextLife(before)
 }
