@@ -19,6 +19,7 @@ type options struct {
 	budgetMiB      int    // 64 if zero
 	binary         string // the one with the race detector if empty
 	cloud          string // the backend of the bucket; a directory if empty
+	apart          bool   // the index is not on the mount, so that the kernel gathers writes
 }
 
 // pacs is an Orthanc whose storage and index are on a mount.
@@ -50,6 +51,11 @@ func newPACS(t *testing.T, opts options) *pacs {
 	p := &pacs{T: t, ctx: ctx, options: opts, site: site}
 	if opts.cloud != "" {
 		p.use(opts.cloud, opts.budgetMiB)
+	}
+	if opts.apart {
+		if err := site.KeepIndexApart(opts.budgetMiB); err != nil {
+			t.Fatal(err)
+		}
 	}
 	t.Cleanup(p.close)
 	p.mount()
@@ -90,7 +96,7 @@ func (p *pacs) inspectLog() {
 
 func (p *pacs) startOrthanc() {
 	p.Helper()
-	p.orthanc = startOrthanc(p.ctx, p.T, p.site.Mountpoint(), p.options)
+	p.orthanc = startOrthanc(p.ctx, p.T, p.site.Mountpoint(), p.site.Index(), p.options)
 }
 
 func (p *pacs) stopOrthanc() {
@@ -145,7 +151,7 @@ func (p *pacs) closeDaemon(ctx context.Context) {
 }
 
 // startOrthanc starts one that ends with the test.
-func startOrthanc(ctx context.Context, t *testing.T, storage string, opts options) *lab.Orthanc {
+func startOrthanc(ctx context.Context, t *testing.T, storage, index string, opts options) *lab.Orthanc {
 	t.Helper()
 	http, err := shared.ports.Free()
 	if err != nil {
@@ -156,7 +162,7 @@ func startOrthanc(ctx context.Context, t *testing.T, storage string, opts option
 		t.Fatal(err)
 	}
 	orthanc, err := lab.StartOrthanc(ctx, lab.OrthancConfig{
-		Dir: t.TempDir(), Storage: storage, Index: storage,
+		Dir: t.TempDir(), Storage: storage, Index: index,
 		HTTPPort: http, DICOMPort: dicom, Sync: opts.sync, Compress: opts.compress,
 	})
 	if err != nil {

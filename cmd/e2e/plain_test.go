@@ -12,7 +12,8 @@ func TestSameFilesAsOnDisk(t *testing.T) {
 	t.Parallel()
 	p := newPACS(t, options{sync: true})
 	onDisk := *p
-	onDisk.orthanc = startOrthanc(p.ctx, t, t.TempDir(), p.options)
+	storage := t.TempDir()
+	onDisk.orthanc = startOrthanc(p.ctx, t, storage, storage, p.options)
 	instances := variants(0, len(shared.corpus))
 	images, err := p.orthanc.StoreDICOM(p.ctx, instances)
 	if err != nil {

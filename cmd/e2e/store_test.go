@@ -10,13 +10,14 @@ import (
 )
 
 // TestStoreReadDelete is a day in the life of an Orthanc, with each of the
-// settings that change how it uses its storage.
+// settings that change how it uses its storage, and with its index on the mount
+// and elsewhere.
 func TestStoreReadDelete(t *testing.T) {
 	for _, sync := range []bool{true, false} {
 		for _, compress := range []bool{true, false} {
 			t.Run(fmt.Sprintf("SyncStorageArea=%v,StorageCompression=%v", sync, compress), func(t *testing.T) {
 				t.Parallel()
-				day(newPACS(t, options{sync: sync, compress: compress}))
+				day(newPACS(t, options{sync: sync, compress: compress, apart: !compress}))
 			})
 		}
 	}

@@ -17,6 +17,7 @@ type Site struct {
 	Dir    string
 
 	bucket string // the directory that holds the objects
+	apart  bool   // the index is not in the mount, which has no local directory then
 }
 
 // NewSite makes the directories, a key and a configuration that seals. The
@@ -34,6 +35,21 @@ func NewSite(ctx context.Context, binary, dir string, budgetMiB int) (*Site, err
 	return s, s.configure(budgetMiB, "dir", fmt.Sprintf("path = %q", s.bucket))
 }
 
+// KeepIndexApart makes Index a directory outside of the mount, whose bucket is
+// the directory. The kernel gathers writes on such a mount.
+func (s *Site) KeepIndexApart(budgetMiB int) error {
+	s.apart = true
+	return s.configure(budgetMiB, "dir", fmt.Sprintf("path = %q", s.bucket))
+}
+
+// Index is where Orthanc gets its index.
+func (s *Site) Index() string {
+	if s.apart {
+		return s.local()
+	}
+	return s.Mountpoint()
+}
+
 // Use makes the bucket one of another backend; settings are the lines of its
 // section of the configuration. If the store keeps each object as a file, under
 // the object's key, dir is where.
@@ -43,6 +59,10 @@ func (s *Site) Use(budgetMiB int, backend, settings, dir string) error {
 }
 
 func (s *Site) configure(budgetMiB int, backend, settings string) error {
+	local := s.local()
+	if s.apart {
+		local = ""
+	}
 	config := fmt.Sprintf(`mountpoint = %q
 backend    = %q
 owner      = ""
@@ -55,7 +75,7 @@ local_dir  = %q
 enable = true
 master_key = { id = 1, path = %q }
 max_concurrent_input_mib = %d
-`, s.Mountpoint(), backend, s.local(), backend, settings, s.Key(), budgetMiB)
+`, s.Mountpoint(), backend, local, backend, settings, s.Key(), budgetMiB)
 	return os.WriteFile(s.config(), []byte(config), 0o600)
 }
 
