@@ -1,46 +1,17 @@
 package azure
 
 import (
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"sync"
 	"testing"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/backendtest"
 )
 
-// Every attempt is told, with its answer and the bytes of its body.
 func TestObserverIsToldOfEveryAttempt(t *testing.T) {
-	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.WriteHeader(http.StatusServiceUnavailable)
-	}))
-	defer store.Close()
-	var mu sync.Mutex
-	var told []backends.Request
-	cfg := DefaultConfig()
-	cfg.ConnectionString = backends.NewSecret("BlobEndpoint=" + store.URL + "/;SharedAccessSignature=sv=2026-01-01&sig=" + signature)
-	cfg.Container, cfg.MaxRetries = "images", 1
-	b, err := open(t.Context(), cfg, small(), func(r backends.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		told = append(told, r)
+	backendtest.RunObserved(t, func(url string, observe backends.Observer) (backends.Bucket, error) {
+		cfg := DefaultConfig()
+		cfg.ConnectionString = backends.NewSecret("BlobEndpoint=" + url + "/;SharedAccessSignature=sv=2026-01-01&sig=" + signature)
+		cfg.Container, cfg.MaxRetries = "images", 1
+		return open(t.Context(), cfg, small(), observe)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.Create(t.Context(), "x", make([]byte, 1000)); err == nil {
-		t.Error("a store that is not available has taken an object")
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	if len(told) != 2 {
-		t.Fatalf("told of %d requests, want 2: %+v", len(told), told)
-	}
-	for i, r := range told {
-		if r.Status != http.StatusServiceUnavailable || r.Sent < 1000 || r.Duration <= 0 || r.Err != nil || r.Retry != (i > 0) {
-			t.Errorf("told %+v", r)
-		}
-	}
 }
