@@ -3,6 +3,7 @@ package backends
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"time"
 )
@@ -54,6 +55,12 @@ type Bucket interface {
 	// returns.
 	Create(ctx context.Context, key string, body []byte) (Object, error)
 
+	// Replace stores body under key in place of the given version of the
+	// object, and describes the new version. If the key holds another version,
+	// or nothing, that is ErrChanged. It does not change body, and does not use
+	// it after it returns.
+	Replace(ctx context.Context, key, version string, body []byte) (Object, error)
+
 	// Delete removes the object under key, if there is one.
 	Delete(ctx context.Context, key string) error
 
@@ -68,7 +75,7 @@ type Bucket interface {
 // Error adds to err what is known about the call that failed. Neither field
 // holds a secret.
 type Error struct {
-	Op        string // "stat", "read", "create", "delete", "list", "sweep"
+	Op        string // "stat", "read", "create", "replace", "delete", "list", "sweep"
 	Key       string // object key, or the prefix of a listing
 	RequestID string // the provider's, if it gave one
 	Err       error
@@ -83,6 +90,15 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// CheckVersion returns an error wrapping ErrChanged if version is empty: no
+// object has that one.
+func CheckVersion(op, key, version string) error {
+	if version == "" {
+		return &Error{Op: op, Key: key, Err: fmt.Errorf("%w: no version was given", ErrChanged)}
+	}
+	return nil
+}
 
 // CheckKey returns an error wrapping ErrInvalidKey unless key can name an
 // object.

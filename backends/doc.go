@@ -17,6 +17,12 @@
 //     object although the answer was lost. The caller has to settle it. Even
 //     io/fs.ErrExist may be the caller's own object, when a retry below found
 //     what the first attempt had stored.
+//   - Replace is atomic as well. The object changes from the version given to
+//     the new one as a whole, or not at all; one that has been deleted never
+//     comes back. Of any number of concurrent Replaces of one version exactly
+//     one succeeds. Its errors mean what those of Create mean, with ErrChanged in
+//     the place of io/fs.ErrExist. A store without conditional requests has no
+//     Replace; then the error wraps errors.ErrUnsupported.
 //   - Read never mixes versions: all its bytes come from the one version it
 //     reports. Given a version it reads that one or reports ErrChanged.
 //   - A missing object, and nothing else, is io/fs.ErrNotExist. A refusal

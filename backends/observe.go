@@ -57,6 +57,13 @@ func (b *observed) Create(ctx context.Context, key string, body []byte) (Object,
 	return obj, err
 }
 
+func (b *observed) Replace(ctx context.Context, key, version string, body []byte) (Object, error) {
+	begin := time.Now()
+	obj, err := b.inner.Replace(ctx, key, version, body)
+	b.observe(Request{Method: "replace", Err: err, Duration: time.Since(begin), Sent: int64(len(body))})
+	return obj, err
+}
+
 func (b *observed) Delete(ctx context.Context, key string) error {
 	begin := time.Now()
 	err := b.inner.Delete(ctx, key)

@@ -44,6 +44,11 @@ func (b *prefixed) Create(ctx context.Context, key string, body []byte) (Object,
 	return b.strip(obj), err
 }
 
+func (b *prefixed) Replace(ctx context.Context, key, version string, body []byte) (Object, error) {
+	obj, err := b.inner.Replace(ctx, b.dir+key, version, body)
+	return b.strip(obj), err
+}
+
 func (b *prefixed) Delete(ctx context.Context, key string) error {
 	return b.inner.Delete(ctx, b.dir+key)
 }

@@ -23,6 +23,8 @@ func meaning(op string, status int, code bloberror.Code) error {
 	switch {
 	case op == "create" && taken(status, code):
 		return fs.ErrExist
+	case op == "replace" && replaced(status, code):
+		return backends.ErrChanged
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, code == bloberror.BlobImmutableDueToPolicy:
 		return fs.ErrPermission
 	case status == http.StatusNotFound && code == bloberror.BlobNotFound && (op == "stat" || op == "read" || op == "delete"):
@@ -46,6 +48,12 @@ func taken(status int, code bloberror.Code) bool {
 		return true
 	}
 	return status == http.StatusPreconditionFailed
+}
+
+// replaced tells whether an answer to Replace, or a part of it, proves that the
+// object is another version by now, or was deleted.
+func replaced(status int, code bloberror.Code) bool {
+	return status == http.StatusPreconditionFailed || code == bloberror.BlobNotFound || code == bloberror.InvalidBlockList
 }
 
 // advice returns what an administrator can do about an answer, if anything.

@@ -16,25 +16,25 @@ const blockWorkers = 4 // blocks of one object that are sent at a time
 
 // putBlocks stores body in blocks, which nobody sees until the list of them has
 // been committed.
-func (b *Bucket) putBlocks(ctx context.Context, key string, body []byte) (backends.Object, error) {
-	client := b.client.NewBlockBlobClient(key)
+func (b *Bucket) putBlocks(ctx context.Context, u upload, body []byte) (backends.Object, error) {
+	client := b.client.NewBlockBlobClient(u.key)
 	ids := blockIDs((len(body) + b.sizes.block - 1) / b.sizes.block)
-	if err := b.stage(ctx, client, ids, body); err != nil {
+	if err := b.stage(ctx, u.op, client, ids, body); err != nil {
 		return backends.Object{}, err
 	}
 	counted, attempts := countAttempts(ctx)
 	resp, err := client.CommitBlockList(counted, ids, &blockblob.CommitBlockListOptions{
 		Tier:             b.accessTier(),
-		AccessConditions: ifMissing(),
+		AccessConditions: u.condition,
 	})
 	if err != nil {
-		return backends.Object{}, unsure(*attempts, b.translate(ctx, "create", err))
+		return backends.Object{}, unsure(*attempts, b.translate(ctx, u.op, err))
 	}
-	return describe(key, int64(len(body)), resp.ETag, resp.LastModified)
+	return describe(u.key, int64(len(body)), resp.ETag, resp.LastModified)
 }
 
 // stage sends all blocks, a few at a time. The first error ends it.
-func (b *Bucket) stage(ctx context.Context, client *blockblob.Client, ids []string, body []byte) error {
+func (b *Bucket) stage(ctx context.Context, op string, client *blockblob.Client, ids []string, body []byte) error {
 	group, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	next := make(chan int)
@@ -43,7 +43,7 @@ func (b *Bucket) stage(ctx context.Context, client *blockblob.Client, ids []stri
 		workers.Go(func() {
 			for i := range next {
 				block := body[i*b.sizes.block : min((i+1)*b.sizes.block, len(body))]
-				if err := b.stageBlock(group, client, ids[i], block); err != nil {
+				if err := b.stageBlock(group, op, client, ids[i], block); err != nil {
 					cancel(err)
 				}
 			}
@@ -63,12 +63,12 @@ func (b *Bucket) stage(ctx context.Context, client *blockblob.Client, ids []stri
 	return context.Cause(group)
 }
 
-func (b *Bucket) stageBlock(ctx context.Context, client *blockblob.Client, id string, block []byte) error {
+func (b *Bucket) stageBlock(ctx context.Context, op string, client *blockblob.Client, id string, block []byte) error {
 	lent, reader, takeBack := lend(ctx, block)
 	defer takeBack()
 	_, err := client.StageBlock(lent, id, reader, &blockblob.StageBlockOptions{TransactionalValidation: sum(block)})
 	if err != nil {
-		return b.translate(ctx, "create", err)
+		return b.translate(ctx, op, err)
 	}
 	return nil
 }

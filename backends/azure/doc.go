@@ -9,6 +9,7 @@
 //	Read of no bytes, or
 //	from the end on       1 or 2, one of them Get Blob Properties
 //	Stat                  1  Get Blob Properties
+//	Replace               as Create, with If-Match in the place of If-None-Match
 //	Delete                1  Delete Blob
 //	List                  1 a page of up to 5,000
 //

@@ -223,7 +223,7 @@ func TestNobodyReadsTheBodyAfterCreate(t *testing.T) {
 		if size <= sz.whole {
 			_, err = b.Create(t.Context(), "x", make([]byte, size))
 		} else {
-			err = b.stage(t.Context(), client.NewBlockBlobClient("x"), blockIDs(1), make([]byte, size))
+			err = b.stage(t.Context(), "create", client.NewBlockBlobClient("x"), blockIDs(1), make([]byte, size))
 		}
 		if err != nil {
 			t.Fatal(err)

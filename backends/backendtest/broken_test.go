@@ -14,11 +14,12 @@ import (
 // broken is a bucket with methods replaced.
 type broken struct {
 	backends.Bucket
-	stat   func(ctx context.Context, key string) (backends.Object, error)
-	read   func(ctx context.Context, key, version string, p []byte, off int64) (int, backends.Object, error)
-	create func(ctx context.Context, key string, body []byte) (backends.Object, error)
-	remove func(ctx context.Context, key string) error
-	list   func(ctx context.Context, opts backends.ListOptions) (backends.Page, error)
+	stat    func(ctx context.Context, key string) (backends.Object, error)
+	read    func(ctx context.Context, key, version string, p []byte, off int64) (int, backends.Object, error)
+	create  func(ctx context.Context, key string, body []byte) (backends.Object, error)
+	replace func(ctx context.Context, key, version string, body []byte) (backends.Object, error)
+	remove  func(ctx context.Context, key string) error
+	list    func(ctx context.Context, opts backends.ListOptions) (backends.Page, error)
 }
 
 func (b *broken) Stat(ctx context.Context, key string) (backends.Object, error) {
@@ -40,6 +41,13 @@ func (b *broken) Create(ctx context.Context, key string, body []byte) (backends.
 		return b.create(ctx, key, body)
 	}
 	return b.Bucket.Create(ctx, key, body)
+}
+
+func (b *broken) Replace(ctx context.Context, key, version string, body []byte) (backends.Object, error) {
+	if b.replace != nil {
+		return b.replace(ctx, key, version, body)
+	}
+	return b.Bucket.Replace(ctx, key, version, body)
 }
 
 func (b *broken) Delete(ctx context.Context, key string) error {
@@ -98,7 +106,7 @@ func TestSuiteFindsDefects(t *testing.T) {
 		left[c.name] = true
 	}
 	for _, d := range slices.Concat(
-		readDefects(), createDefects(), missingDefects(), deleteDefects(), keyDefects(),
+		readDefects(), createDefects(), replaceDefects(), missingDefects(), deleteDefects(), keyDefects(),
 		listDefects(), shallowDefects(), callDefects(), contextDefects(),
 	) {
 		t.Run(d.name, func(t *testing.T) {

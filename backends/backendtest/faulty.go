@@ -12,11 +12,12 @@ import (
 type Op string
 
 const (
-	OpStat   Op = "stat"
-	OpRead   Op = "read"
-	OpCreate Op = "create"
-	OpDelete Op = "delete"
-	OpList   Op = "list"
+	OpStat    Op = "stat"
+	OpRead    Op = "read"
+	OpCreate  Op = "create"
+	OpReplace Op = "replace"
+	OpDelete  Op = "delete"
+	OpList    Op = "list"
 )
 
 // Call describes one call to a Faulty bucket.
@@ -25,7 +26,7 @@ type Call struct {
 	N   int    // 1 for the first call of Op since the start or the last Reset
 	Key string // object key, or the prefix of a listing
 	Off int64  // of a Read
-	Len int    // bytes asked of a Read, or given to a Create
+	Len int    // bytes asked of a Read, or given to a Create or Replace
 }
 
 // A Rule chooses the fault for a call; nil leaves the call alone. Rules run one
@@ -62,7 +63,7 @@ func (f *Faulty) Inject(rules ...Rule) {
 // whatever becomes of it.
 func (f *Faulty) Calls(ops ...Op) int {
 	if len(ops) == 0 {
-		ops = []Op{OpStat, OpRead, OpCreate, OpDelete, OpList}
+		ops = []Op{OpStat, OpRead, OpCreate, OpReplace, OpDelete, OpList}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -118,6 +119,20 @@ func (f *Faulty) Create(ctx context.Context, key string, body []byte) (obj backe
 		Call: Call{Op: OpCreate, Key: key, Len: len(body)},
 		do: func(ctx context.Context) (err error) {
 			obj, err = f.inner.Create(ctx, key, body)
+			return err
+		},
+	})
+	if err != nil {
+		return backends.Object{}, err
+	}
+	return obj, nil
+}
+
+func (f *Faulty) Replace(ctx context.Context, key, version string, body []byte) (obj backends.Object, err error) {
+	err = f.run(ctx, &Request{
+		Call: Call{Op: OpReplace, Key: key, Len: len(body)},
+		do: func(ctx context.Context) (err error) {
+			obj, err = f.inner.Replace(ctx, key, version, body)
 			return err
 		},
 	})

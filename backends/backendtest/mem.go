@@ -57,6 +57,23 @@ func (m *Mem) Create(ctx context.Context, key string, body []byte) (backends.Obj
 	if _, taken := m.objects[key]; taken {
 		return backends.Object{}, &backends.Error{Op: "create", Key: key, Err: fs.ErrExist}
 	}
+	return m.put(key, body), nil
+}
+
+func (m *Mem) Replace(ctx context.Context, key, version string, body []byte) (backends.Object, error) {
+	if err := admit(ctx, "replace", key); err != nil {
+		return backends.Object{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if o, ok := m.objects[key]; !ok || o.Version != version {
+		return backends.Object{}, &backends.Error{Op: "replace", Key: key, Err: backends.ErrChanged}
+	}
+	return m.put(key, body), nil
+}
+
+// put stores an object. The caller holds m.mu.
+func (m *Mem) put(key string, body []byte) backends.Object {
 	m.created++
 	obj := backends.Object{
 		Key:      key,
@@ -65,7 +82,7 @@ func (m *Mem) Create(ctx context.Context, key string, body []byte) (backends.Obj
 		Version:  strconv.Itoa(m.created),
 	}
 	m.objects[key] = stored{obj, bytes.Clone(body)}
-	return obj, nil
+	return obj
 }
 
 func (m *Mem) Delete(ctx context.Context, key string) error {

@@ -70,7 +70,7 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 	if err := admit(ctx, "delete", key); err != nil {
 		return err
 	}
-	if err := b.remove(key); err != nil {
+	if err := b.remove(ctx, key); err != nil {
 		return &backends.Error{Op: "delete", Key: key, Err: err}
 	}
 	return nil
@@ -78,10 +78,13 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 
 // remove syncs the directory even when there is nothing to remove: an earlier
 // Delete may have been killed before it did.
-func (b *Bucket) remove(key string) error {
-	_, err := b.lstat(key)
-	if err == nil {
+func (b *Bucket) remove(ctx context.Context, key string) error {
+	held, err := b.lockObject(ctx, key)
+	if errors.Is(err, fs.ErrPermission) { // nobody like us can replace it either
 		err = b.root.Remove(key)
+	} else if err == nil {
+		err = b.root.Remove(key)
+		held.Close()
 	}
 	if err != nil && !missing(err) {
 		return err

@@ -18,6 +18,14 @@
 // A temporary file is locked with flock(2) while it is written. Open removes
 // those that nobody holds: what killed processes have left behind.
 //
+// # Replace
+//
+// A temporary file takes over the name with rename(2), which cannot be made to
+// depend on what the name stands for. Whoever replaces or deletes an object holds
+// a lock on its file meanwhile (F_OFD_SETLK of fcntl(2)), looks at its version
+// again, and finds another file there if somebody was faster. A file that this
+// process may not write to cannot be locked, and so not be replaced, either.
+//
 // # Names
 //
 // Beyond what package backends refuses, a key is invalid if it has a NUL byte

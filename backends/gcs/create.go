@@ -10,6 +10,7 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"net/http"
+	"strconv"
 	"time"
 
 	"cloud.google.com/go/storage"
@@ -31,18 +32,34 @@ func (b *Bucket) Create(ctx context.Context, key string, body []byte) (obj backe
 		return backends.Object{}, err
 	}
 	err = b.do(ctx, "create", key, func(ctx context.Context, c *call) error {
-		obj, err = b.create(ctx, c, key, body)
+		obj, err = b.store(ctx, c, key, 0, body)
 		return err
 	})
 	return obj, err
 }
 
-func (b *Bucket) create(ctx context.Context, c *call, key string, body []byte) (backends.Object, error) {
+func (b *Bucket) Replace(ctx context.Context, key, version string, body []byte) (obj backends.Object, err error) {
+	if err := backends.CheckKey("replace", key); err != nil {
+		return backends.Object{}, err
+	}
+	generation, err := strconv.ParseInt(version, 10, 64)
+	if err != nil || generation <= 0 {
+		return backends.Object{}, &backends.Error{Op: "replace", Key: key, Err: fmt.Errorf("%w: %q is no version", backends.ErrChanged, version)}
+	}
+	err = b.do(ctx, "replace", key, func(ctx context.Context, c *call) error {
+		obj, err = b.store(ctx, c, key, generation, body)
+		return err
+	})
+	return obj, err
+}
+
+// store stores body in place of a generation, or, if that is 0, of nothing.
+func (b *Bucket) store(ctx context.Context, c *call, key string, generation int64, body []byte) (backends.Object, error) {
 	sum := checksum(body)
-	made, err := b.insert(key, sum, body).Context(ctx).Do()
+	made, err := b.insert(key, generation, sum, body).Context(ctx).Do()
 	if err != nil {
 		b.cancelSession(c)
-		return backends.Object{}, uncreated(ctx, c, err)
+		return backends.Object{}, unstored(ctx, c, generation, err)
 	}
 	if made.Crc32c != sum || made.Size != uint64(len(body)) {
 		return backends.Object{}, errors.New("the service has stored other bytes than were sent")
@@ -54,7 +71,7 @@ func (b *Bucket) create(ctx context.Context, c *call, key string, body []byte) (
 	return backends.Object{Key: key, Size: int64(len(body)), Modified: modified, Version: version(made.Generation)}, nil
 }
 
-func (b *Bucket) insert(key, sum string, body []byte) *raw.ObjectsInsertCall {
+func (b *Bucket) insert(key string, generation int64, sum string, body []byte) *raw.ObjectsInsertCall {
 	piece := 0 // all in one request
 	if len(body) > b.largestSingle {
 		piece = b.uploadPiece
@@ -67,7 +84,7 @@ func (b *Bucket) insert(key, sum string, body []byte) *raw.ObjectsInsertCall {
 	}
 	pause := backoff()
 	return b.objects.Insert(b.cfg.Bucket, object).
-		IfGenerationMatch(0).
+		IfGenerationMatch(generation).
 		// The SDK can send a bytes.Reader again without a copy.
 		Media(bytes.NewReader(body), googleapi.ChunkSize(piece), googleapi.ContentType(contentType),
 			googleapi.ChunkRetryDeadline(pieceRetryTime)).
@@ -86,11 +103,13 @@ func upTo(n int) func(error) bool {
 	}
 }
 
-// uncreated translates the error of an upload.
-func uncreated(ctx context.Context, c *call, err error) error {
+// unstored translates the error of an upload in place of a generation.
+func unstored(ctx context.Context, c *call, generation int64, err error) error {
 	switch a := c.last(); {
 	case a == nil:
-	case a.status == http.StatusPreconditionFailed || a.status == http.StatusConflict:
+	case generation != 0 && (a.status == http.StatusPreconditionFailed || a.noObject()):
+		return fmt.Errorf("%w: %w", backends.ErrChanged, a)
+	case generation == 0 && (a.status == http.StatusPreconditionFailed || a.status == http.StatusConflict):
 		return fmt.Errorf("%w: %w", fs.ErrExist, a)
 	case a.status == http.StatusNotFound && a.noBucket():
 		return fmt.Errorf("%w (%w)", ErrNoBucket, a)

@@ -9,6 +9,7 @@
 //	        in mid-body
 //	Create  1 POST up to 16 MiB; above that 1 POST, and 1 more for every 16 MiB
 //	        begun (and an empty one if the last is full)
+//	Replace as Create
 //	Delete  1 DELETE
 //	List    1 GET for a page of at most 1000 entries
 //

@@ -91,9 +91,9 @@ func (e *examination) public() inspect.Step {
 // createDamaged stores an object with the checksum of another.
 func (b *Bucket) createDamaged(ctx context.Context, key string) error {
 	return b.do(ctx, "create", key, func(ctx context.Context, c *call) error {
-		_, err := b.insert(key, checksum([]byte("whole")), []byte("damaged")).Context(ctx).Do()
+		_, err := b.insert(key, 0, checksum([]byte("whole")), []byte("damaged")).Context(ctx).Do()
 		if err != nil {
-			return uncreated(ctx, c, err)
+			return unstored(ctx, c, 0, err)
 		}
 		return nil
 	})

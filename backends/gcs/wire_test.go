@@ -114,7 +114,7 @@ func TestNames(t *testing.T) {
 	b := open(t, testConfig(newFront(t).URL))
 	for _, name := range []string{"folder/", "a//b", "ok", "ok/x"} {
 		sum := checksum([]byte("x"))
-		if _, err := b.insert(name, sum, []byte("x")).Context(t.Context()).Do(); err != nil {
+		if _, err := b.insert(name, 0, sum, []byte("x")).Context(t.Context()).Do(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -141,7 +141,7 @@ func TestStorageClass(t *testing.T) {
 	if err != nil || attrs.StorageClass != "NEARLINE" || attrs.ContentType != contentType {
 		t.Errorf("got %+v, error %v", attrs, err)
 	}
-	if _, err := b.insert("y", checksum([]byte("other")), []byte("body")).Context(t.Context()).Do(); err == nil {
+	if _, err := b.insert("y", 0, checksum([]byte("other")), []byte("body")).Context(t.Context()).Do(); err == nil {
 		t.Error("a body that does not match its checksum was stored")
 	}
 }

@@ -26,33 +26,53 @@ func (b *Bucket) Create(ctx context.Context, key string, body []byte) (backends.
 	if err := admit(ctx, "create", key); err != nil {
 		return backends.Object{}, err
 	}
-	store := b.put
-	if len(body) > b.partThreshold {
-		store = b.putParts
-	}
-	obj, err := store(ctx, key, body)
+	obj, err := b.store(ctx, key, "", body)
 	if err != nil {
 		return backends.Object{}, failure(ctx, "create", key, err)
 	}
 	return obj, nil
 }
 
+// Replace needs conditional requests: a store that Inspect has found to be
+// without has no Replace.
+func (b *Bucket) Replace(ctx context.Context, key, version string, body []byte) (backends.Object, error) {
+	if err := admit(ctx, "replace", key); err != nil {
+		return backends.Object{}, err
+	}
+	if err := backends.CheckVersion("replace", key, version); err != nil {
+		return backends.Object{}, err
+	}
+	obj, err := b.store(ctx, key, version, body)
+	if err != nil {
+		return backends.Object{}, failure(ctx, "replace", key, err)
+	}
+	return obj, nil
+}
+
+// store stores body in place of a version, or, if that is empty, of nothing.
+func (b *Bucket) store(ctx context.Context, key, version string, body []byte) (backends.Object, error) {
+	if len(body) > b.partThreshold {
+		return b.putParts(ctx, key, version, body)
+	}
+	return b.put(ctx, key, version, body)
+}
+
 // put stores body with one request.
-func (b *Bucket) put(ctx context.Context, key string, body []byte) (backends.Object, error) {
+func (b *Bucket) put(ctx context.Context, key, version string, body []byte) (backends.Object, error) {
 	m := b.whole.get()
-	if err := b.look(ctx, m, key); err != nil {
+	if err := b.look(ctx, m, key, version); err != nil {
 		return backends.Object{}, err
 	}
 	ctx, attempts := withAttempts(ctx)
 	begin := time.Now()
-	out, err := b.client.PutObject(ctx, b.putInput(m, key, body), retryConflicts)
+	out, err := b.client.PutObject(ctx, b.putInput(m, key, version, body), retryConflicts)
 	if err != nil {
 		return backends.Object{}, markRetried(err, *attempts)
 	}
 	return describe(key, out.ETag, int64(len(body)), storedAt(begin, out.ResultMetadata))
 }
 
-func (b *Bucket) putInput(m mode, key string, body []byte) *s3.PutObjectInput {
+func (b *Bucket) putInput(m mode, key, version string, body []byte) *s3.PutObjectInput {
 	crc, digest := m.checksums(body)
 	return &s3.PutObjectInput{
 		Bucket:               &b.cfg.Bucket,
@@ -60,7 +80,8 @@ func (b *Bucket) putInput(m mode, key string, body []byte) *s3.PutObjectInput {
 		Body:                 reader(body),
 		ContentLength:        aws.Int64(int64(len(body))),
 		ContentType:          aws.String(contentType),
-		IfNoneMatch:          m.condition(),
+		IfNoneMatch:          m.condition(version),
+		IfMatch:              ifMatch(version),
 		ChecksumCRC32C:       crc,
 		ContentMD5:           digest,
 		StorageClass:         types.StorageClass(b.cfg.StorageClass),

@@ -98,7 +98,7 @@ func TestOptionsOfNewObjects(t *testing.T) {
 	})
 	for _, make := range []func() error{
 		func() error { _, err := b.Create(t.Context(), "x", nil); return err },
-		func() error { _, err := b.begin(t.Context(), "x"); return err },
+		func() error { _, err := b.begin(t.Context(), "x", ""); return err },
 	} {
 		_ = make()
 		got.want(t, "X-Amz-Storage-Class", "STANDARD_IA")

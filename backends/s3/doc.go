@@ -18,6 +18,7 @@
 //	        more if the object ends before the offset; 1 GET more for every
 //	        time the connection broke in mid-body
 //	Create  1 PUT up to 16 MiB; above that 1 POST, 1 PUT for every 8 MiB, 1 POST
+//	Replace as Create, with If-Match in the place of If-None-Match
 //	Delete  1 DELETE
 //	List    1 GET for a page of at most 1000 entries
 //

@@ -56,7 +56,9 @@ func meaning(op string, api *apiError) error {
 		return fs.ErrPermission
 	case op == "create" && api.status == http.StatusPreconditionFailed:
 		return fs.ErrExist
-	case op == "read" && api.status == http.StatusPreconditionFailed:
+	case (op == "read" || op == "replace") && api.status == http.StatusPreconditionFailed:
+		return backends.ErrChanged
+	case op == "replace" && api.missing():
 		return backends.ErrChanged
 	case (op == "read" || op == "stat") && api.missing():
 		return fs.ErrNotExist

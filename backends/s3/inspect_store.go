@@ -81,7 +81,7 @@ func (e *examination) checksum(ctx context.Context) backends.Finding {
 // verifies tries to store an object with the checksum of another.
 func (e *examination) verifies(ctx context.Context, m mode) (bool, error) {
 	key := e.scratch.Key() + "-damaged"
-	in := e.putInput(m, key, []byte("damaged"))
+	in := e.putInput(m, key, "", []byte("damaged"))
 	in.ChecksumCRC32C, in.ContentMD5 = m.checksums([]byte("as it was"))
 	_, err := e.client.PutObject(ctx, in)
 	if err != nil && answer(err).status == http.StatusBadRequest {
@@ -149,7 +149,7 @@ func (e *examination) inParts(ctx context.Context) backends.Finding {
 // overwriteInParts returns what became of the upload, and of giving it up.
 func (e *examination) overwriteInParts(ctx context.Context) (aborted, err error) {
 	key := e.scratch.Key()
-	up, err := e.begin(ctx, key)
+	up, err := e.begin(ctx, key, "")
 	if err != nil {
 		return nil, failure(ctx, "create", key, err)
 	}

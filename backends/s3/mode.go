@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,9 +18,9 @@ type mode struct {
 	md5       bool // it does not verify CRC-32C
 }
 
-// condition returns the header If-None-Match.
-func (m mode) condition() *string {
-	if m.lookFirst {
+// condition returns the header If-None-Match for an upload in place of a version.
+func (m mode) condition(version string) *string {
+	if m.lookFirst || version != "" {
 		return nil
 	}
 	return aws.String("*")
@@ -53,9 +54,12 @@ var errTaken = errors.New("the store has an object under this key")
 
 // look takes the place of the condition where the store does not honour it.
 // Between it and the upload somebody else may take the key.
-func (b *Bucket) look(ctx context.Context, m mode, key string) error {
-	if !m.lookFirst {
+func (b *Bucket) look(ctx context.Context, m mode, key, version string) error {
+	switch {
+	case !m.lookFirst:
 		return nil
+	case version != "":
+		return fmt.Errorf("the store has no conditional requests, without which nothing can be replaced safely: %w", errors.ErrUnsupported)
 	}
 	_, err := b.head(ctx, key, "")
 	switch {

@@ -19,8 +19,8 @@ const (
 
 // putParts stores body in parts. The object appears with the last request,
 // which is conditional as that of put is.
-func (b *Bucket) putParts(ctx context.Context, key string, body []byte) (backends.Object, error) {
-	upload, err := b.begin(ctx, key)
+func (b *Bucket) putParts(ctx context.Context, key, version string, body []byte) (backends.Object, error) {
+	upload, err := b.begin(ctx, key, version)
 	if err != nil {
 		return backends.Object{}, err
 	}
@@ -35,12 +35,13 @@ func (b *Bucket) putParts(ctx context.Context, key string, body []byte) (backend
 // upload is a multipart upload that has begun.
 type upload struct {
 	*Bucket
-	mode mode
-	key  string
-	id   *string
+	mode    mode
+	key     string
+	version string // to be replaced; empty if there is to be none
+	id      *string
 }
 
-func (b *Bucket) begin(ctx context.Context, key string) (*upload, error) {
+func (b *Bucket) begin(ctx context.Context, key, version string) (*upload, error) {
 	m := b.parts.get()
 	in := &s3.CreateMultipartUploadInput{
 		Bucket:               &b.cfg.Bucket,
@@ -59,7 +60,7 @@ func (b *Bucket) begin(ctx context.Context, key string) (*upload, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &upload{b, m, key, out.UploadId}, nil
+	return &upload{b, m, key, version, out.UploadId}, nil
 }
 
 func (u *upload) run(ctx context.Context, body []byte) (backends.Object, error) {
@@ -121,14 +122,15 @@ func (u *upload) send(ctx context.Context, number int32, piece []byte) (types.Co
 }
 
 func (u *upload) complete(ctx context.Context, body []byte, parts []types.CompletedPart) (backends.Object, error) {
-	if err := u.look(ctx, u.mode, u.key); err != nil {
+	if err := u.look(ctx, u.mode, u.key, u.version); err != nil {
 		return backends.Object{}, err
 	}
 	in := &s3.CompleteMultipartUploadInput{
 		Bucket:          &u.cfg.Bucket,
 		Key:             &u.key,
 		UploadId:        u.id,
-		IfNoneMatch:     u.mode.condition(),
+		IfNoneMatch:     u.mode.condition(u.version),
+		IfMatch:         ifMatch(u.version),
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 	}
 	if !u.mode.md5 {

@@ -81,7 +81,7 @@ func TestSweepAfterKill(t *testing.T) {
 		w := startWire(t, s.URL)
 		b := open(t, configBehind(w, s))
 		killDuringUpload(t, w)
-		foreign, err := b.begin(t.Context(), "foreign/file")
+		foreign, err := b.begin(t.Context(), "foreign/file", "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +156,7 @@ func TestSweepTellsPermissions(t *testing.T) {
 	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "s3:ListBucketMultipartUploads") {
 		t.Errorf("got error %v", err)
 	}
-	_, err = open(t, configFor(s)).begin(t.Context(), "x")
+	_, err = open(t, configFor(s)).begin(t.Context(), "x", "")
 	if err != nil {
 		t.Fatal(err)
 	}
