@@ -108,7 +108,8 @@ func checkSandbox(m *machine) {
 	if mode := m.run("stat", "--format=%a %U", "/run/credentials/"+daemon+"/master-1.key"); mode != "400 root\n" {
 		m.Errorf("the credential is %s", mode)
 	}
-	for name, want := range map[string]string{"LimitCORE": "0", "MemorySwapMax": "0", "NoNewPrivileges": "yes"} {
+	for name, want := range map[string]string{"LimitCORE": "0", "MemorySwapMax": "0", "NoNewPrivileges": "yes",
+		"TimeoutStopUSec": "2min"} { // the drain alone may take 80 s
 		if got := m.property(daemon, name); got != want {
 			m.Errorf("%s is %q", name, got)
 		}
