@@ -66,7 +66,26 @@ func New(build Build) *Metrics {
 		m.requests, m.requestDurations, m.retries, m.sent, m.received,
 		build.metric(),
 	)
+	m.beginAtZero()
 	return m
+}
+
+// beginAtZero makes every series of operations and of refused objects exist from
+// the start: Prometheus does not see the first failure as an increase if the
+// series begins with it.
+func (m *Metrics) beginAtZero() {
+	for _, outcome := range outcomes() {
+		for _, kind := range kinds() {
+			m.operations.WithLabelValues(string(kind), outcome)
+		}
+		if isIntegrity(outcome) {
+			m.integrity.WithLabelValues(outcome)
+		}
+	}
+}
+
+func kinds() []attachment.Kind {
+	return []attachment.Kind{attachment.Looked, attachment.Fetched, attachment.Stored, attachment.Deleted, attachment.Listed}
 }
 
 // Operation counts an operation on attachments. It is for attachment.Options.

@@ -17,17 +17,18 @@ const (
 	corrupt    = "corrupt"
 	unknownKey = "unknown_key"
 	retiredKey = "retired_key"
+	other      = "error"
 )
 
-// outcome names how an operation ended. What has no name of its own is "error".
-func outcome(err error) string {
-	if err == nil {
-		return ok
-	}
-	for _, known := range []struct {
-		err  error
-		name string
-	}{
+// failure is a way for an operation to fail that has a name.
+type failure struct {
+	err  error
+	name string
+}
+
+// failures returns those that are told apart, the more telling ones first.
+func failures() []failure {
+	return []failure{
 		{crypto.ErrUnknownKey, unknownKey},
 		{crypto.ErrRetiredKey, retiredKey},
 		{crypto.ErrCorrupt, corrupt},
@@ -39,12 +40,29 @@ func outcome(err error) string {
 		{fs.ErrExist, "exists"},
 		{fs.ErrPermission, "refused"},
 		{fs.ErrNotExist, "not_found"},
-	} {
+	}
+}
+
+// outcome names how an operation ended. What has no name of its own is "error".
+func outcome(err error) string {
+	if err == nil {
+		return ok
+	}
+	for _, known := range failures() {
 		if errors.Is(err, known.err) {
 			return known.name
 		}
 	}
-	return "error"
+	return other
+}
+
+// outcomes returns all that outcome can return.
+func outcomes() []string {
+	names := []string{ok, other}
+	for _, known := range failures() {
+		names = append(names, known.name)
+	}
+	return names
 }
 
 // isIntegrity tells whether an object was refused for what it holds.
