@@ -2,6 +2,7 @@ package systemdtest
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,6 +29,7 @@ func TestService(t *testing.T) {
 		{"order", checkOrder},
 		{"sealed", checkSealed},
 		{"sandbox", checkSandbox},
+		{"reload", checkReload},
 		{"killed", func(m *machine) { m.shortenWatchdog(); m.dies("KILL") }},
 		{"hung", checkHung},
 		{"panicked", func(m *machine) { m.restoreWatchdog(); m.dies("ABRT") }},
@@ -134,6 +136,26 @@ func (m *machine) wantPrivileges(pid string) {
 		if !strings.Contains(status, line) {
 			m.Errorf("/proc/%s/status has no %q", pid, line)
 		}
+	}
+}
+
+// checkReload changes what can be changed without a restart, there and back.
+func checkReload(m *machine) {
+	pid := m.property(daemon, "MainPID")
+	for _, level := range []string{"debug", "info"} {
+		m.write(config, siteConfig+"[log]\nlevel = \""+level+"\"\n", 0o600)
+		m.run("systemctl", "reload", daemon)
+		m.await("the new level in the journal", func() error {
+			if log := m.run("journalctl", "--no-pager", "--unit", daemon); !strings.Contains(log, `msg="reload: log level changed" level=`+level) {
+				return fmt.Errorf("there is nothing about %s", level)
+			}
+			return nil
+		})
+	}
+	m.write(config, siteConfig, 0o600)
+	m.awaitState(daemon, "active")
+	if now := m.property(daemon, "MainPID"); now != pid {
+		m.Errorf("the daemon is %s, was %s", now, pid)
 	}
 }
 

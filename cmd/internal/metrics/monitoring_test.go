@@ -47,9 +47,10 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// Every alert says how urgent it is and what to do, and has fired in a test.
+// Every alert says how urgent it is and what to do, as the README does, and has
+// fired in a test.
 func TestEveryAlert(t *testing.T) {
-	tests := readText(t, "alerts_test.yaml")
+	tests, readme := readText(t, "alerts_test.yaml"), readText(t, "../../README.md")
 	rules := strings.Split(readText(t, "alerts.yaml"), "- alert: ")[1:]
 	if len(rules) == 0 {
 		t.Fatal("there are no alerts")
@@ -68,6 +69,9 @@ func TestEveryAlert(t *testing.T) {
 		fires := `ALERTS{alertname="` + name + `",alertstate="firing",severity="` + severity[1] + `"`
 		if !strings.Contains(tests, fires) && !strings.Contains(tests, "- alertname: "+name+"\n") {
 			t.Errorf("%s fires in no test", name)
+		}
+		if !strings.Contains(readme, "`"+name+"`") {
+			t.Errorf("README.md does not say what %s means", name)
 		}
 	}
 }
