@@ -97,8 +97,9 @@ func (n *attachmentNode) reopen(ctx context.Context) bool {
 		return false
 	}
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.info = attachment.Info{UUID: n.uuid, Modified: n.created}
+	n.mu.Unlock()
+	n.tree.lead(n)
 	return true
 }
 

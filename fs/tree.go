@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"encoding/hex"
 	"errors"
 	"hash/fnv"
 	"log/slog"
@@ -91,6 +92,23 @@ func (t *tree) findPending(u attachment.UUID) *attachmentNode {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.pending[u]
+}
+
+// lead makes the kernel look up the name of n again if it led to another node
+// meanwhile. It is left alone if it leads to n: the path of a file that is open
+// tells by it who has it open. Whoever calls it must not hold a lock that a
+// lookup, a create or an unlink may wait for.
+func (t *tree) lead(n *attachmentNode) {
+	dir := t.local.RootNode.EmbeddedInode()
+	for _, b := range n.uuid[:2] {
+		if dir = dir.GetChild(hex.EncodeToString([]byte{b})); dir == nil {
+			return
+		}
+	}
+	name := n.uuid.String()
+	if child := dir.GetChild(name); child != nil && child != n.EmbeddedInode() {
+		_ = dir.NotifyEntry(name) // the kernel may have forgotten it by itself
+	}
 }
 
 // waitIdle returns when nothing is being written.

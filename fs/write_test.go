@@ -325,6 +325,34 @@ E`, `{ /bin/printf hel; /bin/echo lo; } >"$0"`, `exec 3>"$0"; echo hello >&3; ex
 	wantFile(t, r.path(9), nil)
 }
 
+// Somebody looks at a file that was closed empty, before it is written to.
+func TestSizeOfAReopenedFile(t *testing.T) { inBothModes(t, testSizeOfAReopenedFile) }
+
+func testSizeOfAReopenedFile(t *testing.T, mode mode) {
+	r := newRig(t, mode)
+	fd := create(t, r.path(1))
+	second, err := syscall.Dup(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Close(second); err != nil { // commits the empty file
+		t.Fatal(err)
+	}
+	wantSize := func(want int64) {
+		t.Helper()
+		if info, err := os.Stat(r.path(1)); err != nil || info.Size() != want {
+			t.Errorf("stat: %v, %v; want %d bytes", info, err, want)
+		}
+	}
+	wantSize(0)
+	mustWrite(t, fd, []byte("hello"))
+	if err := syscall.Close(fd); err != nil {
+		t.Fatal(err)
+	}
+	wantSize(5)
+	wantFile(t, r.path(1), []byte("hello"))
+}
+
 // A file that was closed empty and then deleted is not brought back by a write
 // while another one is being written under its name.
 func TestReopenOfATakenName(t *testing.T) {
