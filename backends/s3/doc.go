@@ -68,8 +68,10 @@
 //
 // # Stores tried
 //
-// Versity S3 Gateway 1.8.0, POSIX backend: keeps all promises, conditional PUT
-// and completion among them, with three differences. A key and a key below it
+// Versity S3 Gateway 1.8.0, POSIX backend: keeps the promises, conditional PUT
+// and completion among them, but one, with three differences. A delete may come
+// between its look at the condition of a PUT and the PUT: a Replace at that very
+// moment brings the object back. A key and a key below it
 // ("a", "a/b") exclude each other. It refuses a taken key before it has
 // read the body, then closes the connection: of bodies between some 100 KiB
 // and 2 MiB, which go out without Expect: 100-continue, a few in a hundred meet
