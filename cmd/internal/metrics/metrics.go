@@ -70,14 +70,19 @@ func New(build Build) *Metrics {
 	return m
 }
 
-// beginAtZero makes every series of operations and of refused objects exist from
-// the start: Prometheus does not see the first failure as an increase if the
-// series begins with it.
+// beginAtZero makes every series exist whose labels are known: Prometheus does
+// not see the first failure as an increase if the series begins with it.
 func (m *Metrics) beginAtZero() {
-	for _, outcome := range outcomes() {
-		for _, kind := range kinds() {
+	for _, kind := range kinds() {
+		m.durations.WithLabelValues(string(kind))
+		for _, outcome := range outcomes() {
 			m.operations.WithLabelValues(string(kind), outcome)
 		}
+	}
+	for _, kind := range []attachment.Kind{attachment.Stored, attachment.Fetched} {
+		m.content.WithLabelValues(string(kind))
+	}
+	for _, outcome := range outcomes() {
 		if isIntegrity(outcome) {
 			m.integrity.WithLabelValues(outcome)
 		}

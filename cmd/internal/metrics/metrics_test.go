@@ -234,14 +234,15 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// What has not failed yet is told as 0, or the first failure would be no
-// increase.
-func TestFailuresBeginAtZero(t *testing.T) {
+// What has not happened yet is told as 0, or its first time would be no increase.
+func TestSeriesBeginAtZero(t *testing.T) {
 	m, _ := watched(t)
 	wantLines(t, scrape(t, m),
 		`orthanc_bucketfs_operations_total{kind="store",outcome="ok"} 0`,
 		`orthanc_bucketfs_operations_total{kind="store",outcome="error"} 0`,
 		`orthanc_bucketfs_operations_total{kind="read",outcome="no_memory"} 0`,
+		`orthanc_bucketfs_operation_duration_seconds_count{kind="store"} 0`,
+		`orthanc_bucketfs_content_bytes_total{kind="read"} 0`,
 		`orthanc_bucketfs_integrity_failures_total{reason="corrupt"} 0`,
 		`orthanc_bucketfs_integrity_failures_total{reason="unknown_key"} 0`,
 		`orthanc_bucketfs_integrity_failures_total{reason="retired_key"} 0`,

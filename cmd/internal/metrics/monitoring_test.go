@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"orthanc-bucketfs/backends"
-	"orthanc-bucketfs/fs/attachment"
 )
 
 // monitoring is what the package brings for Prometheus and Grafana.
@@ -83,9 +82,6 @@ type known map[string]map[string][]string
 func knownMetrics(t *testing.T) known {
 	t.Helper()
 	m, _ := watched(t)
-	for _, kind := range kinds() {
-		m.Operation(attachment.Operation{Kind: kind})
-	}
 	m.Request(backends.Request{Method: "PUT", Status: 200})
 	families, err := m.registry.Gather()
 	if err != nil {
