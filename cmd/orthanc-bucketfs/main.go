@@ -43,6 +43,8 @@ func commands() []command {
 		sealCommand(),
 		unsealCommand(),
 		convertConfigCommand(),
+		verifyCommand(),
+		rekeyCommand(),
 		benchCommand(),
 		versionCommand(),
 		helpCommand(),

@@ -17,8 +17,8 @@ type Bar struct{ bar *progressbar.ProgressBar }
 // New returns a bar for total steps of the work that label names, on w if that
 // is a terminal. unit names the steps, as in "files".
 func New(w io.Writer, label, unit string, total int64) *Bar {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	f, ok := terminal(w)
+	if !ok {
 		return &Bar{progressbar.DefaultSilent(total)}
 	}
 	return &Bar{progressbar.NewOptions64(total,
@@ -39,3 +39,8 @@ func (b *Bar) Add(n int) { _ = b.bar.Add(n) }
 
 // End takes the line away.
 func (b *Bar) End() { _ = b.bar.Finish() }
+
+func terminal(w io.Writer) (*os.File, bool) {
+	f, ok := w.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
+}
