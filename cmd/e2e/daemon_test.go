@@ -319,6 +319,7 @@ func TestWithoutRoot(t *testing.T) {
 		log = append(log, lines.Text())
 		ready = strings.Contains(lines.Text(), "msg=ready")
 	}
+	wantHardened(t, cmd.Process.Pid)
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Error(err)
 	}
@@ -332,11 +333,12 @@ func TestWithoutRoot(t *testing.T) {
 
 // asNobody runs mount as a user without rights, who may open /dev/fuse as
 // everybody may on a common machine: in a mount namespace of its own, with a
-// device of its own.
+// device of its own. It may leave core dumps, if it wants to.
 func asNobody(ctx context.Context, site *lab.Site, path string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "unshare", "--mount", "--propagation", "private", "sh", "-ec", `
 		mknod -m 666 "$DIR/fuse.$$" c 10 229
 		mount --bind "$DIR/fuse.$$" /dev/fuse
+		ulimit -c unlimited
 		exec setpriv --reuid=65534 --regid=65534 --clear-groups env PATH="$USERS_PATH" "$BINARY" mount --config "$DIR/config.toml"`)
 	cmd.Env = append(os.Environ(), "DIR="+site.Dir, "BINARY="+site.Binary, "USERS_PATH="+path)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -62,6 +63,25 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// wantHardened sees that a daemon of a user without rights leaves no core dump,
+// and that no other process of that user can look into it: the kernel then gives
+// what is in /proc of it to root (proc(5)).
+func wantHardened(t *testing.T, pid int) {
+	t.Helper()
+	proc := fmt.Sprintf("/proc/%d", pid)
+	limits, err := os.ReadFile(proc + "/limits")
+	if err != nil || !regexp.MustCompile(`Max core file size +0 +0 `).Match(limits) {
+		t.Errorf("core dumps are possible, error %v:\n%s", err, limits)
+	}
+	info, err := os.Stat(proc + "/environ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 0 {
+		t.Errorf("%s belongs to %d, and so the daemon's memory can be read", proc, owner)
 	}
 }
 

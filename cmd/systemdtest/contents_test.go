@@ -89,6 +89,26 @@ func TestManPages(t *testing.T) {
 	}
 }
 
+// TestMonitoringFiles sees that what the README offers for Prometheus and Grafana
+// is where it says, for everybody to read.
+func TestMonitoringFiles(t *testing.T) {
+	t.Parallel()
+	dir := unpacked(t)
+	readme, err := os.ReadFile(filepath.Join(dir, "usr/share/doc/orthanc-bucketfs/README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const monitoring = "/usr/share/orthanc-bucketfs/monitoring"
+	for _, name := range []string{"alerts.yaml", "dashboard.json"} {
+		if !strings.Contains(string(readme), monitoring) || !strings.Contains(string(readme), name) {
+			t.Errorf("README.md does not say where %s is", name)
+		}
+		if info, err := os.Stat(filepath.Join(dir, monitoring, name)); err != nil || info.Mode() != 0o644 {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+}
+
 // TestCompletions asks each shell what it offers.
 func TestCompletions(t *testing.T) {
 	t.Parallel()
