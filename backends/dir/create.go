@@ -29,18 +29,11 @@ func (b *Bucket) Create(ctx context.Context, key string, body []byte) (backends.
 }
 
 func (b *Bucket) create(ctx context.Context, key string, body []byte) (backends.Object, error) {
-	t, err := b.newTemp()
+	t, fi, err := b.stage(ctx, body)
 	if err != nil {
 		return backends.Object{}, opaque(err)
 	}
 	defer t.discard()
-	if err := b.fill(ctx, t, body); err != nil {
-		return backends.Object{}, opaque(err)
-	}
-	fi, err := t.file.Stat()
-	if err != nil {
-		return backends.Object{}, opaque(err)
-	}
 	if err := b.publish(ctx, t.name, key); err != nil {
 		return backends.Object{}, err
 	}
@@ -48,6 +41,24 @@ func (b *Bucket) create(ctx context.Context, key string, body []byte) (backends.
 		return backends.Object{}, b.takeBack(key, fi, err)
 	}
 	return describe(key, fi), nil
+}
+
+// stage returns a temporary file that holds body, durably, and describes it.
+func (b *Bucket) stage(ctx context.Context, body []byte) (*temp, fs.FileInfo, error) {
+	t, err := b.newTemp()
+	if err != nil {
+		return nil, nil, err
+	}
+	err = b.fill(ctx, t, body)
+	var fi fs.FileInfo
+	if err == nil {
+		fi, err = t.file.Stat()
+	}
+	if err != nil {
+		t.discard()
+		return nil, nil, err
+	}
+	return t, fi, nil
 }
 
 // fill writes body and makes it durable, piece by piece so that no sync takes

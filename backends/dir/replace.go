@@ -37,18 +37,11 @@ func (b *Bucket) replace(ctx context.Context, key, version string, body []byte) 
 	if err := b.checkVersion(key, version); err != nil {
 		return backends.Object{}, err
 	}
-	t, err := b.newTemp()
+	t, fi, err := b.stage(ctx, body)
 	if err != nil {
 		return backends.Object{}, opaque(err)
 	}
 	defer t.discard()
-	if err := b.fill(ctx, t, body); err != nil {
-		return backends.Object{}, opaque(err)
-	}
-	fi, err := t.file.Stat()
-	if err != nil {
-		return backends.Object{}, opaque(err)
-	}
 	held, err := b.lockObject(ctx, key)
 	if err != nil {
 		return backends.Object{}, changed(err)
