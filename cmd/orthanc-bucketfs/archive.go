@@ -70,11 +70,18 @@ type archiving struct {
 
 // archive runs work on the bucket of the configuration, until it is done or a
 // signal comes. What the store can do is found out first.
-func (c *call) archive(ctx context.Context, flags archiveFlags, work func(context.Context, *archiving) error) (err error) {
+func (c *call) archive(ctx context.Context, flags archiveFlags, work func(context.Context, *archiving) error) error {
 	cfg, err := loadConfig(*flags.config, c.lookupEnv)
 	if err != nil {
 		return err
 	}
+	examine := func(ctx context.Context, l *checklist, s *stack) { l.bucket(ctx, cfg, s) }
+	return c.archiveIn(ctx, cfg, flags, examine, work)
+}
+
+// archiveIn runs work on the bucket of cfg, if examine finds nothing wrong.
+func (c *call) archiveIn(ctx context.Context, cfg Config, flags archiveFlags, examine func(context.Context, *checklist, *stack),
+	work func(context.Context, *archiving) error) (err error) {
 	log := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s, err := openStack(ctx, cfg, log, hooks{})
 	if err != nil {
@@ -82,7 +89,7 @@ func (c *call) archive(ctx context.Context, flags archiveFlags, work func(contex
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	list := &checklist{report: func(backends.Finding) error { return nil }}
-	list.bucket(ctx, cfg, s)
+	examine(ctx, list, s)
 	if err := list.err(); err != nil {
 		return err
 	}
@@ -103,15 +110,26 @@ func (c *call) archive(ctx context.Context, flags archiveFlags, work func(contex
 func (a *archiving) failed(f archive.Failure) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	state := "unreachable"
-	if f.Bad() {
-		state = "bad"
-	}
+	state := stateOfFailure(f)
 	if !*a.flags.json {
 		a.print("%s: %s: %v\n", state, f.Key, f.Err)
 		return
 	}
 	a.printJSON(map[string]string{"state": state, "key": f.Key, "etag": f.Version, "key_id": f.KeyID(), "reason": f.Err.Error()})
+}
+
+func stateOfFailure(f archive.Failure) string {
+	switch {
+	case f.Bad():
+		return "bad"
+	case errors.Is(f.Err, archive.ErrDifferent):
+		return "different"
+	case errors.Is(f.Err, archive.ErrUnsettled):
+		return "left"
+	case errors.Is(f.Err, archive.ErrOrphan):
+		return "deleted"
+	}
+	return "unreachable"
 }
 
 func (a *archiving) print(format string, args ...any) {

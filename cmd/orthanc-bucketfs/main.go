@@ -45,6 +45,8 @@ func commands() []command {
 		convertConfigCommand(),
 		verifyCommand(),
 		rekeyCommand(),
+		importCommand(),
+		exportCommand(),
 		benchCommand(),
 		versionCommand(),
 		helpCommand(),

@@ -49,7 +49,7 @@ func (k Rekeyer) Run(ctx context.Context) (Rekeyed, error) {
 		}
 	}
 	run := &rekeying{Rekeyer: k, total: Rekeyed{Under: map[uint32]int64{}}}
-	err := k.Scope.each(ctx, k.Store, func(r attachment.Record) {
+	err := k.Scope.each(ctx, k.Store.Records(ctx, k.Scope.Prefix), func(r attachment.Record) {
 		run.note(r, run.one(ctx, r), ctx.Err() != nil)
 		k.Done(r)
 	}, func(attachment.Record) { run.count(func(t *Rekeyed) { t.Foreign++ }) })

@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"hash/fnv"
+	"iter"
 	"sync"
 	"time"
 
@@ -33,22 +34,22 @@ func (s Scope) includes(r attachment.Record) bool {
 	return int(h.Sum32()%uint32(s.Shards)) == s.Shard
 }
 
-// each calls work for every attachment in the scope, and foreign for every other
-// object. It returns when all work is done, with the error that ended the
+// each calls work for every attachment of records that is in the scope, and foreign
+// for every other object. It returns when all work is done, with the error that ended the
 // listing, if any.
-func (s Scope) each(ctx context.Context, store *attachment.Store, work func(attachment.Record), foreign func(attachment.Record)) error {
-	records := make(chan attachment.Record)
+func (s Scope) each(ctx context.Context, records iter.Seq2[attachment.Record, error], work func(attachment.Record), foreign func(attachment.Record)) error {
+	queue := make(chan attachment.Record)
 	var workers sync.WaitGroup
 	for range max(s.Jobs, 1) {
 		workers.Go(func() {
-			for r := range records {
+			for r := range queue {
 				work(r)
 			}
 		})
 	}
 	defer workers.Wait()
-	defer close(records)
-	for r, err := range store.Records(ctx, s.Prefix) {
+	defer close(queue)
+	for r, err := range records {
 		switch {
 		case err != nil:
 			return err
@@ -56,7 +57,7 @@ func (s Scope) each(ctx context.Context, store *attachment.Store, work func(atta
 			foreign(r)
 		case s.includes(r):
 			select {
-			case records <- r:
+			case queue <- r:
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}

@@ -35,7 +35,7 @@ type Verified struct {
 // Run verifies everything in the scope. The error is that of the listing.
 func (v Verifier) Run(ctx context.Context) (Verified, error) {
 	var good, bad, unreachable, goneCount, foreign, bytes atomic.Int64
-	err := v.Scope.each(ctx, v.Store, func(r attachment.Record) {
+	err := v.Scope.each(ctx, v.Store.Records(ctx, v.Scope.Prefix), func(r attachment.Record) {
 		err := v.one(ctx, r)
 		f := Failure{r.Object.Key, r.Object.Version, err}
 		switch {

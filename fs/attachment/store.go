@@ -109,6 +109,9 @@ func (s *Store) Close() {
 	s.shelf.clear()
 }
 
+// HasFallback tells whether attachments may be found outside of the bucket.
+func (s *Store) HasFallback() bool { return s.fallback != nil }
+
 // Stat describes the attachment u with at most one request, and none if it is
 // known from a listing or has been here a moment ago. What is small comes with
 // the answer, and is kept for Open for a moment, if memory is plentiful. In layout flat, what is not
