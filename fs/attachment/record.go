@@ -153,16 +153,21 @@ func changedIfGone(err error) error {
 	return err
 }
 
-// takePlace puts body in the place of r, and reads it back. An error that leaves
-// open what became of it is settled by that, too.
+// takePlace puts body in the place of r, and reads it back: the version that it
+// has become, so that other bytes there are damage, and not a change by somebody
+// else. An error that leaves open what became of it is settled by that, too.
 func (s *Store) takePlace(ctx context.Context, r Record, body []byte) error {
 	bounded, cancel := s.timing.Commit.bound(ctx, int64(len(body)))
 	defer cancel()
-	_, err := s.bucket.Replace(bounded, r.Object.Key, r.Object.Version, body)
+	obj, err := s.bucket.Replace(bounded, r.Object.Key, r.Object.Version, body)
 	if err != nil && (final(err) || errors.Is(err, errors.ErrUnsupported)) {
 		return err
 	}
-	same, readErr := s.holds(ctx, r.Object.Key, body)
+	version := ""
+	if err == nil {
+		version = obj.Version
+	}
+	same, readErr := s.holds(ctx, r.Object.Key, version, body)
 	switch {
 	case readErr == nil && same:
 		return nil
@@ -171,17 +176,17 @@ func (s *Store) takePlace(ctx context.Context, r Record, body []byte) error {
 	case readErr != nil:
 		return changedIfGone(fmt.Errorf("reading back what was stored: %w", readErr))
 	}
-	return fmt.Errorf("%w: what was read back is not what was stored", backends.ErrChanged)
+	return fmt.Errorf("%w: what was read back is not what was stored; verify it, and restore it from a backup if it is bad", crypto.ErrCorrupt)
 }
 
-// holds reports whether the object under key is body, byte for byte.
-func (s *Store) holds(ctx context.Context, key string, body []byte) (bool, error) {
+// holds reports whether that version of the object under key is body, byte for
+// byte. If version is empty, it is the one that is there.
+func (s *Store) holds(ctx context.Context, key, version string, body []byte) (bool, error) {
 	const chunkSize = 1 << 20
 	ctx, cancel := s.timing.Settle.bound(ctx, int64(len(body)))
 	defer cancel()
 	chunk := make([]byte, min(chunkSize, len(body)+1))
 	read, ours := sha256.New(), sha256.Sum256(body)
-	version := ""
 	for off := int64(0); ; {
 		n, obj, err := s.bucket.Read(ctx, key, version, chunk, off)
 		if err != nil {
