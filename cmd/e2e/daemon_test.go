@@ -48,9 +48,10 @@ func mustMount(t *testing.T, ctx context.Context, site *lab.Site) *lab.Process {
 
 // command runs the daemon's binary and returns what it prints and its exit
 // code.
-func command(t *testing.T, ctx context.Context, site *lab.Site, name string) (string, int) {
+func command(t *testing.T, ctx context.Context, site *lab.Site, name string, operands ...string) (string, int) {
 	t.Helper()
-	out, err := exec.CommandContext(ctx, site.Binary, name, "--config", filepath.Join(site.Dir, "config.toml")).CombinedOutput()
+	args := append([]string{name, "--config", filepath.Join(site.Dir, "config.toml")}, operands...)
+	out, err := exec.CommandContext(ctx, site.Binary, args...).CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)

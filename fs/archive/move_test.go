@@ -5,13 +5,16 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"orthanc-bucketfs/backends/backendtest"
+	"orthanc-bucketfs/crypto"
 	"orthanc-bucketfs/fs/attachment"
+	"orthanc-bucketfs/fs/budget"
 )
 
 // plainDir is a storage directory of files 0 to n-1, modified an hour ago.
@@ -256,5 +259,50 @@ func TestMovingStops(t *testing.T) {
 	}
 	if rest, err := r.importer(s, in).Run(t.Context()); err != nil || rest.Stored+rest.Identical != 50 {
 		t.Errorf("%+v, %v", rest, err)
+	}
+}
+
+// What appears at the last moment is not overwritten either.
+func TestExportOverwritesNothing(t *testing.T) {
+	r := newRig()
+	s := r.store(t, 1)
+	r.fill(t, s, 3)
+	out := plainDir(t, 0)
+	target, err := openTarget(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := uuid(t, 2).Key()
+	plainFile(t, out, name, []byte("other"))
+	err = withFile(t.Context(), s, uuid(t, 2), func(a *attachment.File) error { return target.write(name, a) })
+	if !errors.Is(err, fs.ErrExist) {
+		t.Error(err)
+	}
+	if p, err := out.ReadFile(name); err != nil || string(p) != "other" {
+		t.Errorf("the file is now %q, error %v", p, err)
+	}
+	if err := target.close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A file that is in the fallback directory alone would pass for one that is in
+// the bucket.
+func TestMovingNeedsTheBucketAlone(t *testing.T) {
+	r := newRig()
+	ring, err := crypto.NewKeyRing(key(t, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := attachment.NewStore(attachment.Options{
+		Bucket: r.mem, Fallback: backendtest.NewMem(), Codec: attachment.Sealed(ring), Budget: budget.New(testLimit, time.Minute),
+		Log: slog.New(slog.DiscardHandler), Timing: attachment.DefaultTiming(),
+	})
+	defer s.Close()
+	if _, err := r.importer(s, plainDir(t, 1)).Run(t.Context()); !errors.Is(err, ErrFallback) {
+		t.Errorf("import: %v", err)
+	}
+	if _, err := r.exporter(s, plainDir(t, 0)).Run(t.Context()); !errors.Is(err, ErrFallback) {
+		t.Errorf("export: %v", err)
 	}
 }
