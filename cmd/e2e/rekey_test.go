@@ -53,7 +53,7 @@ func TestRekeyUnderAMount(t *testing.T) {
 	out, code := command(t, ctx, site, "rekey")
 	rest()
 	users.Wait()
-	if code != 0 || !strings.Contains(out, "No object in this bucket is under another key than 2") {
+	if code != 0 || !strings.Contains(out, "No attachment in this bucket is under another key than 2") {
 		t.Errorf("rekey exits with %d:\n%s", code, out)
 	}
 	t.Logf("killed %d times; %d files live, %d deleted while it ran", killed, len(live.there), live.deleted)

@@ -112,8 +112,12 @@ func (a *archiving) verdict(k archive.Rekeyer, t archive.Rekeyed, err error) str
 	if k.Scope.Shards > 1 || k.Scope.Prefix != "" {
 		part = "in this part of the bucket"
 	}
-	return fmt.Sprintf("No object %s is under another key than %d. In a bucket that keeps old versions, these still open with the "+
+	text := fmt.Sprintf("No attachment %s is under another key than %d. In a bucket that keeps old versions, these still open with the "+
 		"old key until a lifecycle rule for noncurrent versions removes them.\n", part, k.Current)
+	if t.Foreign > 0 {
+		text += "The other objects were not looked at: if some are attachments in another layout, set layout, and run it again.\n"
+	}
+	return text
 }
 
 // waiter returns a function that lets at most perSecond calls a second pass; 0

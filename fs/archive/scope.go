@@ -35,9 +35,9 @@ func (s Scope) includes(r attachment.Record) bool {
 }
 
 // each calls work for every attachment of records that is in the scope, and foreign
-// for every other object. It returns when all work is done, with the error that ended the
-// listing, if any.
-func (s Scope) each(ctx context.Context, records iter.Seq2[attachment.Record, error], work func(attachment.Record), foreign func(attachment.Record)) error {
+// for every other object. It returns when all work has ended, with what ended the
+// listing, or ctx.
+func (s Scope) each(ctx context.Context, records iter.Seq2[attachment.Record, error], work func(attachment.Record), foreign func(attachment.Record)) (err error) {
 	queue := make(chan attachment.Record)
 	var workers sync.WaitGroup
 	for range max(s.Jobs, 1) {
@@ -47,8 +47,13 @@ func (s Scope) each(ctx context.Context, records iter.Seq2[attachment.Record, er
 			}
 		})
 	}
-	defer workers.Wait()
-	defer close(queue)
+	defer func() {
+		close(queue)
+		workers.Wait()
+		if err == nil {
+			err = context.Cause(ctx) // the last may have been given up
+		}
+	}()
 	for r, err := range records {
 		switch {
 		case err != nil:

@@ -119,10 +119,27 @@ func (s *Store) reseal(ctx context.Context, r Record, at location) error {
 	if err := s.fetchInto(ctx, r, at, buf); err != nil {
 		return err
 	}
+	content := sha256.Sum256(buf.Content())
 	if err := s.codec.Seal(r.UUID, buf.Framed()); err != nil {
 		return err
 	}
-	return s.takePlace(context.WithoutCancel(ctx), r, buf.Framed())
+	if err := s.takePlace(context.WithoutCancel(ctx), r, buf.Framed()); err != nil {
+		return err
+	}
+	return s.opensTo(content, r, buf)
+}
+
+// opensTo proves that what is stored, which is in buf, opens to the content that
+// it was sealed from: memory and processors fail, too.
+func (s *Store) opensTo(content [sha256.Size]byte, r Record, buf *memory.Buffer) error {
+	opened, err := s.codec.Open(r.UUID, backends.Object{}, buf.Framed())
+	if err == nil && sha256.Sum256(opened) != content {
+		err = crypto.ErrCorrupt
+	}
+	if err != nil {
+		return fmt.Errorf("what was sealed does not open to what it was: restore it from a backup, and look for faults of this machine: %w", err)
+	}
+	return nil
 }
 
 // fetchInto makes the content of r that of buf, and verifies it.
