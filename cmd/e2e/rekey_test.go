@@ -42,12 +42,9 @@ func TestRekeyUnderAMount(t *testing.T) {
 	busy, rest := context.WithCancel(ctx)
 	var users sync.WaitGroup
 	users.Go(func() { live.use(t, busy) })
-	killed := 0
-	for killed < rekeyKills {
-		if killRekey(t, ctx, site) {
-			killed++
-		} else {
-			break // it was faster
+	for range rekeyKills {
+		if !killRekey(t, ctx, site) {
+			t.Error("rekey ended before it was killed: --rate does not hold it back")
 		}
 	}
 	out, code := command(t, ctx, site, "rekey")
@@ -56,7 +53,7 @@ func TestRekeyUnderAMount(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "No attachment in this bucket is under another key than 2") {
 		t.Errorf("rekey exits with %d:\n%s", code, out)
 	}
-	t.Logf("killed %d times; %d files live, %d deleted while it ran", killed, len(live.there), live.deleted)
+	t.Logf("killed %d times; %d files live, %d deleted while it ran", rekeyKills, len(live.there), live.deleted)
 	live.check(t)
 	if err := daemon.Stop(ctx); err != nil {
 		t.Fatal(err)
