@@ -32,7 +32,7 @@ func TestMovingInAndOut(t *testing.T) {
 	files := storageDirectory(t, in)
 	killAndFinish(t, ctx, site, "import", in, site.Bucket().Dir, len(files))
 	killAndFinish(t, ctx, site, "export", out, out, len(files))
-	if diff, err := exec.CommandContext(ctx, "diff", "-r", in, out).CombinedOutput(); err != nil {
+	if diff, err := exec.CommandContext(ctx, "diff", "-rq", in, out).CombinedOutput(); err != nil {
 		t.Errorf("the trees differ: %v\n%s", err, diff)
 	}
 	if text, code := command(t, ctx, site, "verify"); code != 0 || !strings.HasPrefix(text, fmt.Sprintf("%d good ", len(files))) {
