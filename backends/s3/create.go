@@ -117,9 +117,15 @@ func optional(s string) *string {
 // storedAt estimates when the store took an object, which it does not tell:
 // the middle between the seconds in which the call began and was answered, or
 // the store's own time if its clock differs.
+//
+// A file system stamps files with a clock that is a tick behind, so that an
+// object can be of the second before the one in which the call began.
 func storedAt(begin time.Time, answered middleware.Metadata) *time.Time {
-	const clocksAgree = 2 * time.Second
-	end := time.Now()
+	const (
+		clocksAgree = 2 * time.Second
+		tick        = 10 * time.Millisecond // the longest there is, at 100 Hz
+	)
+	begin, end := begin.Add(-tick), time.Now()
 	if date, ok := awsmiddleware.GetServerTime(answered); ok && end.Sub(date).Abs() > clocksAgree {
 		return &date
 	}
