@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/crypto"
 )
 
@@ -33,4 +34,48 @@ func TestResealOpensWhatItSealed(t *testing.T) {
 		faulty.Close()
 		r.done(t)
 	}
+}
+
+// meanwhile is a codec in whose company something happens to the bucket between
+// the fetching of an object and its replacement.
+type meanwhile struct {
+	Codec
+	happens func()
+}
+
+func (m meanwhile) Seal(u UUID, frame []byte) error {
+	m.happens()
+	return m.Codec.Seal(u, frame)
+}
+
+// What is sealed anew takes the place of the version that was read, and of no
+// later one.
+func TestResealReplacesWhatItRead(t *testing.T) {
+	r := newRig(t, Sealed(testRing(t, 1)))
+	store(t, r, testUUID(1), testContent(1000, 1))
+	key, other := testUUID(1).Key(), []byte("put there by somebody else")
+	codec := meanwhile{Sealed(testRing(t, 1)), func() {
+		obj, err := r.mem.Stat(t.Context(), key)
+		if err == nil {
+			_, err = r.mem.Replace(t.Context(), key, obj.Version, other)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}}
+	late := NewStore(Options{Bucket: r.mem, Codec: codec, Budget: r.budget, Log: r.Store.log, Timing: DefaultTiming()})
+	for record, err := range late.Records(t.Context(), "") {
+		if err == nil {
+			err = late.Reseal(t.Context(), record, false)
+		}
+		if !errors.Is(err, backends.ErrChanged) {
+			t.Errorf("got %v, want %v", err, backends.ErrChanged)
+		}
+	}
+	got := make([]byte, len(other)+1)
+	if n, _, err := r.mem.Read(t.Context(), key, "", got, 0); err != nil || string(got[:n]) != string(other) {
+		t.Errorf("the bucket holds %q, %v", got[:n], err)
+	}
+	late.Close()
+	r.done(t)
 }
