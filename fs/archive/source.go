@@ -34,6 +34,9 @@ func files(root *os.Root, prefix string) iter.Seq2[attachment.Record, error] {
 func walk(root *os.Root, dir string, depth int, yield func(attachment.Record, error) bool) bool {
 	const attachmentDepth = 2
 	entries, err := fs.ReadDir(root.FS(), dir)
+	if depth > 0 && errors.Is(err, fs.ErrNotExist) {
+		return true // Orthanc removes directories with the last file in them
+	}
 	if err != nil {
 		return yield(attachment.Record{}, withoutPath("reading a directory of files", err))
 	}

@@ -68,7 +68,8 @@ func (t *target) close() error {
 }
 
 // compare reports a difference between the file under key and a. Without a file
-// the error wraps errVanished.
+// the error wraps errVanished. A file that is the same is made durable: the run
+// that wrote it may have been killed before it was.
 func (t *target) compare(key string, a *attachment.File) error {
 	info, err := t.root.Lstat(key)
 	if err != nil {
@@ -83,10 +84,16 @@ func (t *target) compare(key string, a *attachment.File) error {
 	}
 	defer f.Close()
 	same, err := equal(f, a)
-	if err == nil && !same {
-		err = ErrDifferent
+	if err != nil {
+		return err
 	}
-	return err
+	if !same {
+		return ErrDifferent
+	}
+	if err := f.Sync(); err != nil {
+		return withoutPath("making the file durable", err)
+	}
+	return t.syncNames(key)
 }
 
 // write makes a the file under key, durably, unless there is one.
@@ -109,7 +116,13 @@ func (t *target) write(key string, a *attachment.File) error {
 		}
 		return withoutLinkPaths(err)
 	}
-	for _, dir := range []string{bb, aa, "."} {
+	return t.syncNames(key)
+}
+
+// syncNames makes the name of a file durable, and those of its directories.
+func (t *target) syncNames(key string) error {
+	bb := path.Dir(key)
+	for _, dir := range []string{bb, path.Dir(bb), "."} {
 		if err := t.sync(dir); err != nil {
 			return withoutPath("making the file durable", err)
 		}
