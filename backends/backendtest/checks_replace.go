@@ -54,7 +54,9 @@ func replacesNothingElse(p probe) {
 	p.delete("x")
 	body := newBody(2, 500)
 	p.create("x", body)
-	for _, size := range []int{500, largeSize} {
+	// Small bodies: a store may refuse before it has read the whole, and end the
+	// connection, after which nobody knows what it has answered.
+	for _, size := range []int{100, 1000} {
 		_, err := p.bucket.Replace(p.Context(), p.key("x"), stale.Version, newBody(3, size))
 		p.wantErr("Replace of a stale version", err, backends.ErrChanged)
 		_, err = p.bucket.Replace(p.Context(), p.key("x"), "", newBody(4, size))
