@@ -3,8 +3,6 @@ package s3
 import (
 	"context"
 	"crypto/rand"
-	"errors"
-	"io/fs"
 	"net/url"
 	"time"
 
@@ -60,29 +58,13 @@ func (e *examination) objectSteps() []inspect.Step {
 		{Item: "put", Examine: e.put},
 		{Item: "checksum", Examine: e.checksum},
 		{Item: "conditional create", Examine: e.conditional},
-		needs(e.scratch.Get(), "s3:GetObject (and kms:Decrypt with a key of your own)"),
+		inspect.Needs(e.scratch.Get(), "s3:GetObject (and kms:Decrypt with a key of your own)"),
 		e.scratch.List(),
 		{Item: "public access", Examine: e.public},
 		{Item: "upload in parts", Examine: e.inParts},
-		needs(e.scratch.Delete(), "s3:DeleteObject"),
+		inspect.Needs(e.scratch.Delete(), "s3:DeleteObject"),
 		e.scratch.Missing("s3:ListBucket"),
 	}
-}
-
-// needs names the permission that is missing if the step is refused.
-func needs(step inspect.Step, permission string) inspect.Step {
-	return inspect.Step{Item: step.Item, Examine: func(ctx context.Context) backends.Finding {
-		found := step.Examine(ctx)
-		found.Err = lacking(found.Err, permission)
-		return found
-	}}
-}
-
-func lacking(err error, permission string) error {
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	return explained(err, "give these credentials the permission "+permission)
 }
 
 // address returns the URL of the bucket, which depends on region, endpoint and

@@ -65,7 +65,7 @@ func (e *examination) bucket(context.Context) backends.Finding {
 	case api.code == "AuthorizationHeaderMalformed" || api.status == http.StatusMovedPermanently:
 		err = explained(err, "set region to that of the bucket")
 	case errors.Is(err, fs.ErrPermission):
-		err = explained(lacking(err, "s3:ListBucket for the bucket"),
+		err = explained(inspect.Lacking(err, "s3:ListBucket for the bucket"),
 			"without it the store refuses an object that does not exist instead of reporting it as missing, and nothing could be stored")
 	}
 	return inspect.Wrong(err)

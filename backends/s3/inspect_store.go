@@ -41,7 +41,7 @@ func (e *examination) put(ctx context.Context) backends.Finding {
 		}
 	}
 	e.whole.set(mode{})
-	first.Err = lacking(first.Err, "s3:PutObject"+e.furtherPermissions())
+	first.Err = inspect.Lacking(first.Err, "s3:PutObject"+e.furtherPermissions())
 	return first
 }
 
@@ -91,7 +91,7 @@ func (e *examination) verifies(ctx context.Context, m mode) (bool, error) {
 	clear, cancel := context.WithTimeout(context.WithoutCancel(ctx), inspect.Patience)
 	defer cancel()
 	if left := e.Delete(clear, key); left != nil {
-		return false, fmt.Errorf("the object %s may be left in the bucket: %w", key, lacking(left, "s3:DeleteObject"))
+		return false, fmt.Errorf("the object %s may be left in the bucket: %w", key, inspect.Lacking(left, "s3:DeleteObject"))
 	}
 	if err != nil {
 		return false, failure(ctx, "create", key, err)

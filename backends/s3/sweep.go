@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/internal/inspect"
 )
 
 // sweepTimeout bounds one Sweep. The next one goes on where it has ended.
@@ -27,7 +28,7 @@ func (b *Bucket) Sweep(ctx context.Context, age time.Duration, ours func(key str
 	for {
 		out, err := b.client.ListMultipartUploads(ctx, in)
 		if err != nil {
-			return swept, lacking(failure(ctx, "sweep", "", err), "s3:ListBucketMultipartUploads")
+			return swept, inspect.Lacking(failure(ctx, "sweep", "", err), "s3:ListBucketMultipartUploads")
 		}
 		decode := decoder(out.EncodingType)
 		before := answered(out).Add(-age)
@@ -69,5 +70,5 @@ func (b *Bucket) giveUp(ctx context.Context, key string, id *string) error {
 	if err == nil || answer(err).code == "NoSuchUpload" { // somebody else was first
 		return nil
 	}
-	return lacking(failure(ctx, "sweep", key, err), "s3:AbortMultipartUpload")
+	return inspect.Lacking(failure(ctx, "sweep", key, err), "s3:AbortMultipartUpload")
 }

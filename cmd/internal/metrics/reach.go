@@ -8,10 +8,10 @@ import (
 )
 
 const (
-	reachLately  = 30 * time.Second // an answer of the store is believed for so long
-	askAtMost    = 10 * time.Second // between two requests that are made to find out
-	askPatience  = 5 * time.Second  // for the answer to one
-	mountPatence = 5 * time.Second  // for the mount to answer
+	reachLately   = 30 * time.Second // an answer of the store is believed for so long
+	askAtMost     = 10 * time.Second // between two requests that are made to find out
+	askPatience   = 5 * time.Second  // for the answer to one
+	mountPatience = 5 * time.Second  // for the mount to answer
 )
 
 // reach knows whether the store could be reached lately.

@@ -78,7 +78,7 @@ func (s *Server) Close() error {
 }
 
 func (m *Metrics) healthy(ctx context.Context, h Health) error {
-	ctx, cancel := context.WithTimeout(ctx, mountPatence)
+	ctx, cancel := context.WithTimeout(ctx, mountPatience)
 	defer cancel()
 	if err := h.Mount(ctx); err != nil {
 		return fmt.Errorf("the mount does not answer: %w", err)
