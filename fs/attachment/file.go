@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"orthanc-bucketfs/backends"
-	"orthanc-bucketfs/fs/memory"
 )
 
 // File is an open attachment: verified content in memory.
@@ -58,7 +57,7 @@ func (s *Store) openBody(ctx context.Context, want Info, op *operation) (b *body
 	f := s.shelf.takeFirst(want)
 	if f == nil {
 		head, tail := s.codecAt(want.at).Frame()
-		f = &first{buf: memory.New(s.budget, head, tail)}
+		f = &first{buf: s.memory.New(head, tail)}
 	}
 	defer func() {
 		if b == nil { // also after a panic

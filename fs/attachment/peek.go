@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"orthanc-bucketfs/backends"
-	"orthanc-bucketfs/fs/memory"
 )
 
 // peekSize is how many bytes of an object come with the answer to a look at it.
@@ -50,7 +49,7 @@ func (s *Store) room() *first {
 		return nil
 	}
 	head, tail := s.codec.Frame()
-	buf := memory.New(s.budget, head, tail)
+	buf := s.memory.New(head, tail)
 	if !buf.TryAllocate(int64(peekSize - head - tail)) {
 		return nil
 	}

@@ -111,7 +111,7 @@ func (s *Store) reseal(ctx context.Context, r Record, at location) error {
 		return err
 	}
 	head, tail := s.codec.Frame()
-	buf := memory.New(s.budget, head, tail)
+	buf := s.memory.New(head, tail)
 	defer buf.Free()
 	if err := buf.Allocate(ctx, size); err != nil {
 		return err

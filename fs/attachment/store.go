@@ -11,6 +11,7 @@ import (
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/fs/budget"
+	"orthanc-bucketfs/fs/memory"
 )
 
 // Info describes a committed attachment.
@@ -70,7 +71,7 @@ type Store struct {
 	codec    Codec
 	mixed    bool            // plaintext is accepted among envelopes
 	fallback backends.Bucket // nil for none
-	budget   *budget.Budget
+	memory   *memory.Pool
 	log      *slog.Logger
 	timing   Timing
 	listings *listings
@@ -90,7 +91,7 @@ func NewStore(o Options) *Store {
 		codec:    o.Codec,
 		mixed:    o.AcceptPlaintext,
 		fallback: o.Fallback,
-		budget:   o.Budget,
+		memory:   memory.NewPool(o.Budget),
 		log:      o.Log,
 		timing:   o.Timing,
 		observe:  o.Observe,
@@ -107,6 +108,7 @@ func (s *Store) Close() {
 	s.commits.Wait()
 	s.orphans.close()
 	s.shelf.clear()
+	s.memory.Close()
 }
 
 // HasFallback tells whether attachments may be found outside of the bucket.

@@ -38,7 +38,7 @@ const (
 func (s *Store) Create(u UUID) *Writer {
 	head, tail := s.codec.Frame()
 	s.Counters.Writing.Add(1)
-	return &Writer{uuid: u, store: s, buf: memory.New(s.budget, head, tail)}
+	return &Writer{uuid: u, store: s, buf: s.memory.New(head, tail)}
 }
 
 // expedited is how many bytes an expedited Writer takes without asking for more

@@ -29,6 +29,7 @@ type Budget struct {
 
 	lent      []*Claim // as they were lent
 	lentBytes int64    // what they hold, a part of used
+	calling   int      // claims being called in
 }
 
 // Claim is one file's share of a Budget. Only one goroutine may use it at a
@@ -91,6 +92,7 @@ func (c *Claim) TryGrow(n, ceiling int64) bool {
 	defer b.mu.Unlock()
 	more := n - c.held
 	if more <= 0 {
+		b.line(c) // it may have been handed over
 		return true
 	}
 	if len(b.queue) > 0 || b.used+more > ceiling {

@@ -564,6 +564,76 @@ func TestLentIsGivenUpBeforeTheLimitIsPassed(t *testing.T) {
 	holder.Release()
 }
 
+// What a claim hands over is lent, and the claim is as a new one.
+func TestHandOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New(100, patience)
+		c := b.Claim()
+		grow(t, c, 60)
+		heir := c.HandOver(func() { t.Error("called in") })
+		if u := b.Usage(); heir == nil || u.Used != 0 || u.Lent != 60 {
+			t.Fatalf("%+v", u)
+		}
+		grow(t, c, 40)
+		if !heir.TakeBack() {
+			t.Error("not taken back")
+		}
+		wantUsage(t, b, 100, 0)
+		if heir.TryGrow(61, 100) {
+			t.Error("grown beyond the limit")
+		}
+		go func() { grow(t, b.Claim(), 10) }()
+		synctest.Wait()
+		if heir.HandOver(heir.Release) != nil {
+			t.Error("handed over while somebody waits")
+		}
+		heir.Release()
+		synctest.Wait()
+		wantUsage(t, b, 50, 0)
+	})
+}
+
+// What is beyond the limit, or called in, is for those who need it.
+func TestWhatIsNeededIsNotHandedOver(t *testing.T) {
+	b := New(100, patience)
+	elder, other := b.Claim(), b.Claim()
+	grow(t, other, 60)
+	grow(t, elder, 20)
+	grow(t, elder, 50)
+	if other.HandOver(other.Release) != nil {
+		t.Error("handed over beyond the limit")
+	}
+	elder.Release()
+	lent := other
+	lent.Lend(func() {
+		if lent.HandOver(lent.Release) != nil {
+			t.Error("handed over when it was called in")
+		}
+		lent.Release()
+	})
+	grow(t, elder, 90)
+	wantUsage(t, b, 90, 0)
+}
+
+// Recycling calls in the oldest alone, and nothing that is not needed.
+func TestRecycle(t *testing.T) {
+	b := New(100, patience)
+	var heirs []*Claim
+	for range 3 {
+		c := b.Claim()
+		grow(t, c, 30)
+		c.Lend(func() { heirs = append(heirs, c.HandOver(func() {})) })
+	}
+	b.Recycle(10, 100)
+	if len(heirs) != 0 {
+		t.Error("called in although there is room")
+	}
+	b.Recycle(20, 100)
+	if len(heirs) != 1 || heirs[0] == nil || b.Usage().Lent != 90 {
+		t.Errorf("called in: %v, lent: %d", heirs, b.Usage().Lent)
+	}
+}
+
 func TestOldestWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100, patience)

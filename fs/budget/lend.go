@@ -12,10 +12,31 @@ func (c *Claim) Lend(giveUp func()) bool {
 	if len(b.queue) > 0 {
 		return false
 	}
+	b.lend(c, giveUp)
+	return true
+}
+
+func (b *Budget) lend(c *Claim, giveUp func()) {
 	c.giveUp = giveUp
 	b.lent = append(b.lent, c)
 	b.lentBytes += c.held
-	return true
+}
+
+// HandOver lends what c holds, as Lend does, in the name of another claim, which
+// it returns; c is empty afterwards, as one that has never asked. It returns nil,
+// and does nothing, if somebody needs the memory: because it waits, the sum of all
+// claims is beyond the limit, or what is lent is being called in.
+func (c *Claim) HandOver(giveUp func()) *Claim {
+	b := c.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.queue) > 0 || b.used > b.limit || b.calling > 0 {
+		return nil
+	}
+	heir := &Claim{budget: b, held: c.held}
+	c.held, c.ticket = 0, 0
+	b.lend(heir, giveUp)
+	return heir
 }
 
 // TakeBack ends the offer. It reports false if giveUp has been called or is
@@ -45,6 +66,23 @@ func (b *Budget) callIn(needed func() bool) {
 		if giveUp == nil {
 			return
 		}
+		b.call(1)
+		giveUp()
+		b.call(-1)
+	}
+}
+
+func (b *Budget) call(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.calling += n
+}
+
+// Recycle has the claim given up that was lent first, if n bytes more would take
+// the sum beyond ceiling. Its owner may hand it over.
+func (b *Budget) Recycle(n, ceiling int64) {
+	giveUp := b.next(func() bool { return b.used+n > ceiling })
+	if giveUp != nil {
 		giveUp()
 	}
 }

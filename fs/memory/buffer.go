@@ -1,21 +1,8 @@
-// Package memory holds the contents of files outside the Go heap.
-//
-// # Contract
-//
-// A Buffer is one contiguous piece of anonymous memory, so that a file can be
-// sealed and unsealed where it lies, with headroom before and tailroom after
-// the content. It grows by remapping pages, without a copy, and its pages go
-// back to the system when it is freed. Every byte of content is covered by a
-// budget.Claim before it is touched. The pages are left out of core dumps.
 package memory
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-
-	"golang.org/x/sys/unix"
 
 	"orthanc-bucketfs/fs/budget"
 )
@@ -28,17 +15,19 @@ const (
 // Buffer holds one file. It is not safe for concurrent use, and a slice it has
 // handed out must not be used after Resize, Trim or Free.
 type Buffer struct {
+	pool       *Pool
 	claim      *budget.Claim
 	limit      int64  // largest content, bytes
 	head, tail int    // bytes before and after the content
 	mem        []byte // the mapping; nil before the first Resize
+	dirty      int    // bytes of mem that may not be zero
 	size       int    // content, bytes
 }
 
-// New returns an empty buffer that may grow to the whole of b, with head bytes
-// of headroom and tail bytes of tailroom. It takes no memory yet.
-func New(b *budget.Budget, head, tail int) *Buffer {
-	return &Buffer{claim: b.Claim(), limit: b.Limit(), head: head, tail: tail}
+// New returns an empty buffer that may grow to the whole of the pool's budget,
+// with head bytes of headroom and tail bytes of tailroom. It takes no memory yet.
+func (p *Pool) New(head, tail int) *Buffer {
+	return &Buffer{pool: p, claim: p.budget.Claim(), limit: p.budget.Limit(), head: head, tail: tail}
 }
 
 // Size returns the size of the content in bytes.
@@ -59,29 +48,30 @@ func (b *Buffer) Framed() []byte {
 	return b.mem[:n:n]
 }
 
-// Allocate gives an empty buffer exactly size bytes of content, all zero.
-// It waits for the budget as budget.Claim.Grow does.
+// Allocate gives an empty buffer exactly size bytes of content, for the caller
+// to fill. It waits for the budget as budget.Claim.Grow does.
 func (b *Buffer) Allocate(ctx context.Context, size int64) error {
 	if err := b.reserve(ctx, size); err != nil {
 		return err
 	}
-	b.size = int(size)
+	b.extend(size)
 	return nil
 }
 
-// TryAllocate gives an empty buffer size bytes of content, all zero, if that can
-// be done without waiting and leaves half of the budget free. It reports false
-// if it did nothing.
+// TryAllocate gives an empty buffer size bytes of content, for the caller to
+// fill, if that can be done without waiting and leaves half of the budget free.
+// It reports false if it did nothing.
 func (b *Buffer) TryAllocate(size int64) bool {
 	if !b.try(size) {
 		return false
 	}
-	b.size = int(size)
+	b.extend(size)
 	return true
 }
 
 func (b *Buffer) try(size int64) bool {
-	if size > b.limit || !b.claim.TryGrow(b.cost(size), b.limit/2) {
+	ceiling := b.limit / 2
+	if size > b.limit || !b.adopt(size, ceiling) && !b.claim.TryGrow(b.cost(size), ceiling) {
 		return false
 	}
 	if err := b.remap(size); err != nil {
@@ -96,12 +86,12 @@ func (b *Buffer) try(size int64) bool {
 // are. What it adds is for the caller to fill. It waits for the budget only if
 // it grows.
 func (b *Buffer) Fit(ctx context.Context, size int64) error {
-	if b.mem == nil || b.pages(size) > len(b.mem) {
+	if b.mem == nil || pages(b.frame(size)) > len(b.mem) {
 		if err := b.reserve(ctx, size); err != nil {
 			return err
 		}
 	}
-	b.size = int(size)
+	b.extend(size)
 	return b.Trim()
 }
 
@@ -136,11 +126,17 @@ func (b *Buffer) Resize(ctx context.Context, size int64) error {
 			return err
 		}
 	}
-	if n := int(size); n < b.size {
-		clear(b.mem[b.head+n : b.head+b.size])
+	if from, to := b.head+b.size, min(b.head+int(size), b.dirty); from < to {
+		clear(b.mem[from:to])
 	}
-	b.size = int(size)
+	b.extend(size)
 	return nil
+}
+
+// extend makes size bytes the content.
+func (b *Buffer) extend(size int64) {
+	b.size = int(size)
+	b.dirty = max(b.dirty, b.frame(size))
 }
 
 // Trim gives back what the content does not need.
@@ -148,22 +144,16 @@ func (b *Buffer) Trim() error {
 	if b.mem == nil {
 		return nil
 	}
-	if err := b.remap(int64(b.size)); err != nil {
-		return err
-	}
-	b.claim.Shrink(b.cost(int64(b.size)))
-	return nil
+	return b.remap(int64(b.size))
 }
 
 // Free gives back everything. The buffer is empty afterwards.
 func (b *Buffer) Free() {
-	if b.mem != nil {
-		if err := unix.Munmap(b.mem); err != nil {
-			panic(fmt.Sprintf("unmapping %d bytes: %v", len(b.mem), err))
-		}
+	if b.mem == nil || !b.pool.put(b.mem, b.dirty, b.claim) {
+		unmap(b.mem)
+		b.claim.Release()
 	}
-	b.mem, b.size = nil, 0
-	b.claim.Release()
+	b.mem, b.dirty, b.size = nil, 0, 0
 }
 
 func (b *Buffer) capacity() int64 { return int64(len(b.mem) - b.head - b.tail) }
@@ -186,47 +176,50 @@ func (b *Buffer) reserve(ctx context.Context, capacity int64) error {
 	if err := b.admissible(capacity); err != nil {
 		return err
 	}
-	if err := b.claim.Grow(ctx, b.cost(capacity)); err != nil {
-		return err
+	if b.mem != nil || !b.adopt(capacity, b.limit) {
+		if err := b.claim.Grow(ctx, b.cost(capacity)); err != nil {
+			return err
+		}
 	}
 	return b.remap(capacity)
 }
 
+// adopt takes over idle memory of the pool, and reports false if there is none
+// or the budget has no more for the rest at once, with the sum within ceiling.
+func (b *Buffer) adopt(capacity, ceiling int64) bool {
+	cost := b.cost(capacity)
+	m := b.pool.take()
+	if m == nil {
+		b.pool.budget.Recycle(cost, ceiling)
+		m = b.pool.take()
+	}
+	if m == nil {
+		return false
+	}
+	if !m.claim.TryGrow(cost, ceiling) {
+		m.discard()
+		return false
+	}
+	b.mem, b.dirty, b.claim = m.mem, m.dirty, m.claim
+	return true
+}
+
+func (b *Buffer) frame(content int64) int { return b.head + int(content) + b.tail }
+
 // cost counts whole pages and the frame. A file at the limit may cost the
 // whole limit only, else it could never be admitted.
 func (b *Buffer) cost(capacity int64) int64 {
-	return min(int64(b.pages(capacity)), b.limit)
+	return min(int64(pages(b.frame(capacity))), b.limit)
 }
 
-func (b *Buffer) pages(capacity int64) int {
-	page := os.Getpagesize()
-	n := b.head + int(capacity) + b.tail
-	return max((n+page-1)/page, 1) * page
-}
-
+// remap makes the mapping that of capacity bytes of content, and gives back what
+// the claim holds beyond.
 func (b *Buffer) remap(capacity int64) error {
-	n := b.pages(capacity)
-	if n == len(b.mem) {
-		return nil
-	}
-	mem, err := b.mapped(n)
+	mem, err := remapped(b.mem, pages(b.frame(capacity)))
 	if err != nil {
-		return fmt.Errorf("mapping %d bytes: %w", n, err)
+		return err
 	}
-	b.mem = mem
+	b.mem, b.dirty = mem, min(b.dirty, len(mem))
+	b.claim.Shrink(b.cost(capacity))
 	return nil
-}
-
-func (b *Buffer) mapped(n int) ([]byte, error) {
-	if b.mem != nil {
-		return unix.Mremap(b.mem, n, unix.MREMAP_MAYMOVE)
-	}
-	mem, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Madvise(mem, unix.MADV_DONTDUMP); err != nil {
-		return nil, errors.Join(fmt.Errorf("excluding from core dumps: %w", err), unix.Munmap(mem))
-	}
-	return mem, nil
 }

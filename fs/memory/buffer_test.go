@@ -19,15 +19,26 @@ const (
 )
 
 func newBuffer(t testing.TB, limit int64) (*Buffer, *budget.Budget) {
+	p, bu := newPool(t, limit)
+	b := p.New(head, tail)
+	t.Cleanup(b.Free)
+	return b, bu
+}
+
+// newPool returns a pool to which all memory must have come back in the end.
+func newPool(t testing.TB, limit int64) (*Pool, *budget.Budget) {
 	bu := budget.New(limit, time.Second)
-	b := New(bu, head, tail)
+	p := NewPool(bu)
 	t.Cleanup(func() {
-		b.Free()
 		if used := bu.Usage().Used; used != 0 {
 			t.Errorf("%d bytes are still reserved after Free", used)
 		}
+		p.Close()
+		if lent := bu.Usage().Lent; lent != 0 {
+			t.Errorf("%d bytes are still lent after Close", lent)
+		}
 	})
-	return b, bu
+	return p, bu
 }
 
 func TestResizeKeepsContentAndZeroesTheRest(t *testing.T) {
@@ -48,6 +59,12 @@ func TestResizeKeepsContentAndZeroesTheRest(t *testing.T) {
 		if !bytes.Equal(b.Content(), model) {
 			t.Fatalf("content differs after a resize to %d", n)
 		}
+		if r.IntN(5) == 0 { // what the next one gets has been used
+			fill(b.Framed(), 0xFF)
+			b.Free()
+			model = nil
+			continue
+		}
 		for i := range 10 {
 			if n > 0 {
 				at := r.IntN(n)
@@ -57,6 +74,12 @@ func TestResizeKeepsContentAndZeroesTheRest(t *testing.T) {
 		if used := bu.Usage().Used; used < int64(n) || used > limit {
 			t.Fatalf("%d bytes are reserved for %d", used, n)
 		}
+	}
+}
+
+func fill(p []byte, value byte) {
+	for i := range p {
+		p[i] = value
 	}
 }
 
@@ -139,7 +162,7 @@ func TestRefusedBufferIsUnchanged(t *testing.T) {
 	if err := other.Grow(t.Context(), limit); err != nil {
 		t.Fatal(err)
 	}
-	b := New(bu, head, tail)
+	b := NewPool(bu).New(head, tail)
 	if err := b.Resize(t.Context(), 1); !errors.Is(err, budget.ErrBusy) {
 		t.Errorf("got %v, want ErrBusy", err)
 	}
@@ -149,13 +172,14 @@ func TestRefusedBufferIsUnchanged(t *testing.T) {
 	other.Release()
 }
 
-// The pages are mapped with VM_DONTDUMP ("dd"), and are gone after Free.
+// The pages are mapped with VM_DONTDUMP ("dd"), and those of a large buffer are
+// gone after Free.
 func TestPagesAreNotDumpedAndGoBack(t *testing.T) {
-	b, _ := newBuffer(t, limit)
+	b, _ := newBuffer(t, 4*limit)
 	if err := b.Resize(t.Context(), 100000); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Resize(t.Context(), 3<<20); err != nil { // moved or grown by mremap
+	if err := b.Resize(t.Context(), idleFrame); err != nil { // moved or grown by mremap
 		t.Fatal(err)
 	}
 	start := fmt.Sprintf("%p", b.mem)[2:]
@@ -211,7 +235,7 @@ func TestExpedite(t *testing.T) {
 	if !b.Expedite(limit/2-head-tail) || bu.Usage().Used != limit/2 {
 		t.Errorf("%d bytes are reserved", bu.Usage().Used)
 	}
-	other := New(bu, head, tail)
+	other := b.pool.New(head, tail)
 	defer other.Free()
 	if other.Expedite(1) {
 		t.Error("took memory that is not plentiful")
