@@ -16,11 +16,13 @@ import (
 type File struct {
 	Info Info
 
-	shelf   *shelf
-	mu      sync.RWMutex  // Close must not overtake a ReadAt
-	body    *body         // nil after Close
-	content []byte        // of body
-	open    *atomic.Int64 // counts f
+	shelf *shelf
+	open  *atomic.Int64 // counts f
+
+	mu     sync.Mutex // guards the fields below
+	body   *body
+	views  int // in use
+	closed bool
 }
 
 // Open fetches, unseals and verifies the attachment that want describes. If
@@ -49,7 +51,7 @@ func (s *Store) file(b *body, want Info) *File {
 	info := b.info
 	info.Seen = want.Seen
 	s.Counters.Open.Add(1)
-	return &File{Info: info, shelf: s.shelf, body: b, content: b.content, open: &s.Counters.Open}
+	return &File{Info: info, shelf: s.shelf, open: &s.Counters.Open, body: b}
 }
 
 func (s *Store) openBody(ctx context.Context, want Info, op *operation) (b *body, err error) {
@@ -130,22 +132,51 @@ func (s *Store) fetch(ctx context.Context, want Info, p []byte) (backends.Object
 // copied; less than len(p) only at the end of the file. After Close it
 // returns 0.
 func (f *File) ReadAt(p []byte, off int64) int {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	if off < 0 || off >= int64(len(f.content)) {
+	view := f.View(len(p), off)
+	if len(view) == 0 {
 		return 0
 	}
-	return copy(p, f.content[off:])
+	defer f.Done()
+	return copy(p, view)
 }
 
-// Close gives the memory back.
+// View returns n bytes of the content from offset off on, which nobody may
+// change; less only at the end of the file, and none after Close. They stay where
+// they are until the caller, if there are any, calls Done, also after Close.
+func (f *File) View(n int, off int64) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed || n <= 0 || off < 0 || off >= int64(len(f.body.content)) {
+		return nil
+	}
+	f.views++
+	end := min(off+int64(n), int64(len(f.body.content)))
+	return f.body.content[off:end:end]
+}
+
+// Done ends the use of a View.
+func (f *File) Done() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.views--
+	f.giveBack()
+}
+
+// Close gives the memory back as soon as no View of it is in use.
 func (f *File) Close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.body == nil {
+	if f.closed {
 		return
 	}
+	f.closed = true
 	f.open.Add(-1)
-	f.shelf.release(f.body)
-	f.body, f.content = nil, nil
+	f.giveBack()
+}
+
+func (f *File) giveBack() {
+	if f.closed && f.views == 0 {
+		f.shelf.release(f.body)
+		f.body = nil
+	}
 }

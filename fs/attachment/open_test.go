@@ -274,6 +274,22 @@ func TestFileReadAtAndClose(t *testing.T) {
 	r.done(t)
 }
 
+// What is on its way to a reader stays where it is, although the file is closed.
+func TestViewOutlivesClose(t *testing.T) {
+	r := newRig(t, Sealed(testRing(t, 1)), func(o *Options) { o.Timing.Moment = 0 })
+	f, err := r.Open(t.Context(), store(t, r, testUUID(1), []byte("0123456789")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	view := f.View(100, 3)
+	f.Close()
+	if used := r.budget.Usage().Used; used == 0 || string(view) != "3456789" {
+		t.Errorf("%d bytes in use, view %q", used, view)
+	}
+	f.Done()
+	r.done(t)
+}
+
 // Messages and log attributes name the object, and never hold content.
 func TestAttrs(t *testing.T) {
 	err := error(&Error{Op: "open", Key: "ab/cd/x", Version: "v1", KeyID: "3",
