@@ -1,9 +1,6 @@
 package attachment
 
-import (
-	"encoding/hex"
-	"fmt"
-)
+import "encoding/hex"
 
 // UUID names an attachment. Orthanc writes it as 36 characters in lower case.
 type UUID [16]byte
@@ -24,13 +21,21 @@ func ParseUUID(s string) (UUID, bool) {
 }
 
 func (u UUID) String() string {
-	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
+	s := make([]byte, 0, uuidLen)
+	for i, b := range u {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			s = append(s, '-')
+		}
+		s = hex.AppendEncode(s, []byte{b})
+	}
+	return string(s)
 }
 
 // Key returns the object key of layout legacy: AA/BB/uuid, where AA and BB are
 // the first two pairs of digits.
 func (u UUID) Key() string {
-	return fmt.Sprintf("%02x/%02x/%s", u[0], u[1], u)
+	s := u.String()
+	return s[:2] + "/" + s[2:4] + "/" + s
 }
 
 // ParseKey is the inverse of UUID.Key. It reports false for a key that does
