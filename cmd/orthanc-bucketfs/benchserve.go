@@ -36,6 +36,7 @@ func serveBench(ctx context.Context, c *call, cfg Config, dir, scratch string) (
 	if err != nil {
 		return err
 	}
+	s.store.LearnNames(ctx)
 	if _, err := io.WriteString(c.stdout, benchReady); err != nil {
 		return errors.Join(err, m.Unmount())
 	}

@@ -21,6 +21,7 @@ type Config struct {
 	Owner       string       `toml:"owner"`
 	LocalDir    string       `toml:"local_dir"`
 	FallbackDir string       `toml:"fallback_dir"`
+	SoleWriter  bool         `toml:"sole_writer"`
 	ReadOnly    bool         `toml:"read_only"`
 	Dir         DirBackend   `toml:"dir"`
 	S3          s3.Config    `toml:"s3"`

@@ -86,6 +86,7 @@ layout = "flat"
 owner = "1000:1000"
 local_dir = "/var/local/orthanc"
 fallback_dir = "/var/local/old"
+sole_writer = false
 read_only = true
 dir.path = "/srv/bucket"
 [s3]
@@ -310,6 +311,8 @@ func TestRefusedConfigurations(t *testing.T) {
 		{"table for array", "[encryption]\nprevious_master_keys = { id = 1, path = '/k' }", []string{"2 encryption.previous_master_keys"}},
 		{"strings for tables", "[encryption]\nprevious_master_keys = [\n'/k',\n'/l' ]", []string{"3 encryption.previous_master_keys[0]", "4 encryption.previous_master_keys[1]"}},
 		{"accept_plaintext without encryption", "backend = 'dir'\n[dir]\npath='/b'\n[encryption]\nenable = false\naccept_plaintext = true", []string{"6 encryption.accept_plaintext"}},
+		{"sole_writer with fallback_dir", "sole_writer = true\nfallback_dir = '/old'\n" + required, []string{"1 sole_writer"}},
+		{"string for sole_writer", "sole_writer = 'yes'", []string{"1 sole_writer"}},
 		{"relative fallback_dir", "fallback_dir = 'old'\n" + required, []string{"1 fallback_dir"}},
 		{"end of the current key", strings.Replace(required, " }", ", not_after = 2026-01-31T00:00:00Z }", 1), []string{"5 encryption.master_key.not_after"}},
 		{"end as a string", required + "previous_master_keys = [\n{id=2,path='/k',not_after='2026-01-31T00:00:00Z'}]", []string{"7 encryption.previous_master_keys[0].not_after"}},

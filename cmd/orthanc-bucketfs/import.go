@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -29,6 +30,19 @@ fallback_dir. Exits with 1 if a file is not in the bucket as it is in DIR.`,
 	}
 }
 
+// checkSoleWriter refuses to store beside a mount that would not find the files.
+func checkSoleWriter(cfg Config) error {
+	if !cfg.SoleWriter {
+		return nil
+	}
+	served, err := isServed(cfg.Mountpoint)
+	if err == nil && served {
+		err = cfg.fault("sole_writer", fmt.Errorf("the daemon on %s takes itself for the only one that stores", cfg.Mountpoint),
+			"stop it until the import is done, or remove the setting and restart it")
+	}
+	return err
+}
+
 func importDir(ctx context.Context, c *call) error {
 	flags := c.flagSet()
 	common := addArchiveFlags(flags)
@@ -43,6 +57,9 @@ func importDir(ctx context.Context, c *call) error {
 	}
 	if cfg.ReadOnly {
 		return cfg.fault("read_only", errors.New("import has to store objects"), "use a configuration without it")
+	}
+	if err := checkSoleWriter(cfg); err != nil {
+		return err
 	}
 	return c.move(ctx, cfg, common, operands[0], func(ctx context.Context, a *archiving, root *os.Root) error {
 		t, err := archive.Importer{

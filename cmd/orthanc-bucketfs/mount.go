@@ -123,12 +123,13 @@ func (m *mounting) serve(ctx context.Context, s *stack, mounted *fs.Mount) error
 	logReady(m.cfg, s, m.log)
 	m.systemd.ready("serving " + s.bucket.String() + " on " + m.cfg.Mountpoint)
 	watched, unwatch := context.WithCancel(ctx)
-	var sweeping sync.WaitGroup
-	defer sweeping.Wait()
+	var background sync.WaitGroup
+	defer background.Wait()
 	defer unwatch()
 	m.systemd.feedWatchdog(watched, m.cfg.Mountpoint)
 	m.reloader.follow(watched, m.systemd)
-	sweeping.Go(func() { keepSwept(watched, m.cfg, s.bucket, m.log) })
+	background.Go(func() { keepSwept(watched, m.cfg, s.bucket, m.log) })
+	background.Go(func() { s.store.LearnNames(watched) })
 	ended := make(chan struct{})
 	go func() {
 		mounted.Wait()

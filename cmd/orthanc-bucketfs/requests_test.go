@@ -101,7 +101,7 @@ func countedMount(t *testing.T, cfg Config, key crypto.MasterKey) (dir string, l
 	timing.Moment, timing.Recent = time.Hour, time.Hour // as long as the test takes, on any machine
 	store := attachment.NewStore(attachment.Options{
 		Bucket: bucket, Codec: attachment.Sealed(ring), Budget: budget.New(64<<20, time.Minute),
-		Log: slog.New(slog.DiscardHandler), Timing: timing,
+		Log: slog.New(slog.DiscardHandler), Timing: timing, SoleWriter: cfg.SoleWriter,
 	})
 	dir = t.TempDir()
 	m, err := fs.New(fs.Options{
@@ -122,6 +122,7 @@ func countedMount(t *testing.T, cfg Config, key crypto.MasterKey) (dir string, l
 	if _, err := bucket.List(t.Context(), backends.ListOptions{Limit: 1}); err != nil {
 		t.Fatal(err)
 	}
+	store.LearnNames(t.Context())
 	log.take()
 	return dir, log
 }
@@ -172,6 +173,11 @@ func TestRequestsOnTheWire(t *testing.T) {
 				t.Errorf("listed %v, %v", info, err)
 			}
 			cost("ls -l", names.list)
+
+			cfg.SoleWriter = true
+			dir, log = countedMount(t, cfg, key)
+			storeAsOrthanc(t, filepath.Join(dir, "ab/cd/abcd0000-1111-4222-8333-000000000002"), content)
+			cost("a store by the sole writer", names.put)
 		})
 	}
 }

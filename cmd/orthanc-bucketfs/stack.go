@@ -79,6 +79,7 @@ func newStack(cfg Config, codec attachment.Codec, keys *keys, bucket backends.Bu
 		Observe: h.operation,
 
 		AcceptPlaintext: cfg.Encryption.AcceptPlaintext,
+		SoleWriter:      cfg.SoleWriter && !cfg.ReadOnly,
 		Fallback:        fallback,
 	})
 	return s, nil

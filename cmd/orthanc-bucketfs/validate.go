@@ -51,6 +51,10 @@ func (f *faults) checkChoices(c *Config) {
 	if _, ok := parseLayout(c.Layout); !ok {
 		f.add("layout", `write "legacy", or "flat" for a bucket of the plugin's that has flat names`, "%q is no layout", c.Layout)
 	}
+	if c.SoleWriter && c.FallbackDir != "" {
+		f.add("sole_writer", "set it when all files are imported and fallback_dir is removed",
+			"is true while there is a fallback_dir, from which import brings files into the bucket")
+	}
 	if _, ok := parseLevel(c.Log.Level); !ok {
 		f.add("log.level", `write "debug", "info", "warn" or "error"`, "%q is no level", c.Log.Level)
 	}

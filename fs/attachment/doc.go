@@ -17,7 +17,8 @@
 //   - An attachment is looked for under its legacy key, then, if the Layout has
 //     them, under flat names, then in the fallback directory, and is absent only
 //     if all of them say so. Delete removes it everywhere, last where it is
-//     found first. New objects have legacy keys.
+//     found first. New objects have legacy keys. A SoleWriter that has learnt all
+//     names looks for none that it does not know.
 //   - Without AcceptPlaintext, what is no envelope is corrupt. With it, what does
 //     not begin as an envelope is a file; what does and cannot be opened is
 //     corrupt, as ever.

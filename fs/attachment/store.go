@@ -3,6 +3,7 @@ package attachment
 import (
 	"cmp"
 	"context"
+	"io/fs"
 	"log/slog"
 	"strconv"
 	"sync"
@@ -38,6 +39,11 @@ type Options struct {
 	// files, to be read until they are sealed. New files are sealed.
 	AcceptPlaintext bool
 
+	// SoleWriter promises that nothing else brings names into Bucket. After
+	// LearnNames, one that is not known is then taken for free without a request.
+	// It cannot be had with a Fallback, from which files are imported meanwhile.
+	SoleWriter bool
+
 	// Fallback holds, in layout legacy, plain files of before the bucket, or is
 	// nil. What is not in Bucket is read from there, and deletes reach both.
 	Fallback backends.Bucket
@@ -62,6 +68,7 @@ type Counters struct {
 	OrphansGone   atomic.Int64 // objects of failed commits that were found and deleted
 	OrphansLeft   atomic.Int64 // failed commits whose object could not be ruled out
 	FailedDeletes atomic.Int64 // deletes given up
+	OtherWriters  atomic.Int64 // files reported missing that somebody else had stored, against SoleWriter: 1 at most
 }
 
 // Store keeps attachments in a bucket. It is safe for concurrent use.
@@ -76,6 +83,7 @@ type Store struct {
 	timing   Timing
 	listings *listings
 	shelf    *shelf
+	census   *census // nil unless this is the sole writer
 	orphans  *orphans
 	commits  sync.WaitGroup // commits in flight
 	observe  func(Operation)
@@ -99,6 +107,9 @@ func NewStore(o Options) *Store {
 		shelf:    newShelf(o.Timing),
 	}
 	s.orphans = newOrphans(s)
+	if o.SoleWriter {
+		s.census = newCensus(o.Log, s.stored, func() { s.Counters.OtherWriters.Add(1) })
+	}
 	return s
 }
 
@@ -107,6 +118,7 @@ func NewStore(o Options) *Store {
 func (s *Store) Close() {
 	s.commits.Wait()
 	s.orphans.close()
+	s.census.close()
 	s.shelf.clear()
 	s.memory.Close()
 }
@@ -115,7 +127,7 @@ func (s *Store) Close() {
 func (s *Store) HasFallback() bool { return s.fallback != nil }
 
 // Stat describes the attachment u with at most one request, and none if it is
-// known from a listing or has been here a moment ago. What is small comes with
+// known from a listing, has been here a moment ago, or cannot be there. What is small comes with
 // the answer, and is kept for Open for a moment, if memory is plentiful. In layout flat, what is not
 // under its legacy key takes one more, and plaintext among flat names a third.
 func (s *Store) Stat(ctx context.Context, u UUID) (i Info, err error) {
@@ -124,6 +136,10 @@ func (s *Store) Stat(ctx context.Context, u UUID) (i Info, err error) {
 	if info, ok, err := s.known(u); ok {
 		op.FromMemory = true
 		return info, err
+	}
+	if s.census.rulesOut(u) {
+		op.FromMemory = true
+		return Info{}, &Error{Op: "stat", Key: u.Key(), Err: fs.ErrNotExist}
 	}
 	ctx, cancel := s.timing.Request.bound(ctx, 0)
 	defer cancel()

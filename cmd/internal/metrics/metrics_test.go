@@ -72,6 +72,7 @@ func TestWhatIsCounted(t *testing.T) {
 	m.Request(backends.Request{Method: "PUT", Status: 200, Sent: 1086, Retry: true})
 	m.Request(backends.Request{Method: "GET", Err: context.DeadlineExceeded, Received: 5})
 	s.Counters.OrphansLeft.Add(2)
+	s.Counters.OtherWriters.Add(1)
 	s.Counters.Open.Add(3)
 	claim := s.Budget.Claim()
 	if err := claim.Grow(t.Context(), 4096); err != nil {
@@ -95,6 +96,7 @@ func TestWhatIsCounted(t *testing.T) {
 		`orthanc_bucketfs_bucket_sent_bytes_total 2172`,
 		`orthanc_bucketfs_bucket_received_bytes_total 5`,
 		`orthanc_bucketfs_orphans_left_total 2`,
+		`orthanc_bucketfs_other_writers_total 1`,
 		`orthanc_bucketfs_open_files 3`,
 		`orthanc_bucketfs_budget_used_bytes 4096`,
 		`orthanc_bucketfs_budget_limit_bytes 1.048576e+06`,

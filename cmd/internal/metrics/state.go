@@ -63,6 +63,8 @@ func (m *Metrics) watchFiles(c *attachment.Counters) {
 		func() float64 { return float64(c.OrphansGone.Load()) })
 	m.total("orphans_left_total", "Failed uploads whose object may be left in the bucket.",
 		func() float64 { return float64(c.OrphansLeft.Load()) })
+	m.total("other_writers_total", "Files reported missing that somebody else had stored, while sole_writer was set.",
+		func() float64 { return float64(c.OtherWriters.Load()) })
 	m.total("failed_deletes_total", "Deletes that were given up; Orthanc was told, and does not look.",
 		func() float64 { return float64(c.FailedDeletes.Load()) })
 }
