@@ -22,7 +22,7 @@ type attachmentNode struct {
 	writer  *attachment.Writer // nil if the node was found in the bucket
 	created time.Time          // of a node that is being written
 	cached  bool               // the kernel gathers its writes: see cached.go
-	counted atomic.Bool        // among tree.cached
+	counted atomic.Bool        // has one of tree.places
 
 	mu   sync.Mutex // guards info
 	info attachment.Info

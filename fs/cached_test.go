@@ -74,7 +74,7 @@ func TestGatheredFilesAreFew(t *testing.T) {
 	for _, fd := range fds {
 		mustClose(t, fd)
 	}
-	if n := r.tree.cached.Load(); n != 0 {
+	if n := len(r.tree.places.taken); n != 0 {
 		t.Errorf("%d places are taken at the end", n)
 	}
 }

@@ -41,7 +41,7 @@ type tree struct {
 
 	gathers     bool // the kernel may gather writes: see cached.go
 	draining    atomic.Bool
-	cached      atomic.Int32  // files that the kernel gathers writes for
+	places      *places       // of files that the kernel gathers writes for
 	generations atomic.Uint64 // the last one given to a node
 	noLocalOnce sync.Once
 
@@ -59,6 +59,7 @@ func newTree(o Options) *tree {
 		readOnly: o.ReadOnly,
 		local:    &gofs.LoopbackRoot{Path: o.LocalDir},
 		started:  time.Now(),
+		places:   newPlaces(),
 		pending:  map[attachment.UUID]*attachmentNode{},
 	}
 	t.idle = sync.NewCond(&t.mu)
