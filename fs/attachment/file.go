@@ -21,7 +21,8 @@ type File struct {
 
 	mu     sync.Mutex // guards the fields below
 	body   *body
-	views  int // in use
+	views  int  // in use
+	ended  bool // one of them was of the end
 	closed bool
 }
 
@@ -151,6 +152,7 @@ func (f *File) View(n int, off int64) []byte {
 	}
 	f.views++
 	end := min(off+int64(n), int64(len(f.body.content)))
+	f.ended = f.ended || end == int64(len(f.body.content))
 	return f.body.content[off:end:end]
 }
 
@@ -176,7 +178,7 @@ func (f *File) Close() {
 
 func (f *File) giveBack() {
 	if f.closed && f.views == 0 {
-		f.shelf.release(f.body)
+		f.shelf.release(f.body, f.ended)
 		f.body = nil
 	}
 }

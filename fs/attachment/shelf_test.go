@@ -42,6 +42,21 @@ func (r *rig) read(t testing.TB, u UUID) ([]byte, error) {
 	return p[:f.ReadAt(p, 0)], nil
 }
 
+// header reads the beginning of u, as Orthanc does.
+func (r *rig) header(t testing.TB, u UUID) {
+	t.Helper()
+	info, err := r.Stat(t.Context(), u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := r.Open(t.Context(), info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	f.ReadAt(make([]byte, 8191), 0)
+}
+
 func wantRead(t testing.TB, r *rig, u UUID, want []byte) {
 	t.Helper()
 	if got, err := r.read(t, u); err != nil || !bytes.Equal(got, want) {
@@ -213,7 +228,7 @@ func TestContentsAreGivenUpFirst(t *testing.T) {
 			r.stored(t, testUUID(n), testContent(2<<20, uint64(n)))
 		}
 		for n := range 3 {
-			wantRead(t, r, testUUID(n), testContent(2<<20, uint64(n)))
+			r.header(t, testUUID(n))
 		}
 		if u := r.budget.Usage(); u.Used != 0 || u.Lent < 4<<20 {
 			t.Errorf("%+v: want two files lent, at least", u)
@@ -227,6 +242,55 @@ func TestContentsAreGivenUpFirst(t *testing.T) {
 		}
 		r.done(t)
 	})
+}
+
+// Of what has been read to its end, the last few are kept; and all of which only
+// the header has been read.
+func TestWhatIsReadToItsEndIsSoonGivenUp(t *testing.T) {
+	const size = 300 << 10
+	r := newRig(t, Sealed(testRing(t, 1)), lasting, func(o *Options) { o.Budget = budget.New(3*size*spentShare, time.Minute) })
+	for n := range 10 {
+		store(t, r, testUUID(n), testContent(size, uint64(n)))
+	}
+	r.shelf.clear()
+	for n := range 5 {
+		r.header(t, testUUID(n))
+	}
+	for n := range 5 {
+		wantRead(t, r, testUUID(5+n), testContent(size, uint64(5+n)))
+	}
+	wantRead(t, r, testUUID(7), testContent(size, 7)) // so that it is not the oldest any more
+	wantRead(t, r, testUUID(5), testContent(size, 5))
+	fromMemory := func(n int) bool {
+		r.faulty.Reset()
+		wantRead(t, r, testUUID(n), testContent(size, uint64(n)))
+		return r.faulty.Calls() == 0
+	}
+	for _, n := range []int{0, 5, 7} { // reading 0 to its end takes the place of 9
+		if !fromMemory(n) {
+			t.Errorf("%d is not kept", n)
+		}
+	}
+	for _, n := range []int{6, 8} {
+		if fromMemory(n) {
+			t.Errorf("%d is kept", n)
+		}
+	}
+	if n := int64(r.shelf.spent.Len()) * size; n != 3*size || r.shelf.spentBytes != n {
+		t.Errorf("%d bytes are kept, and %d counted", n, r.shelf.spentBytes)
+	}
+	large := testContent(peekSize+1, 1) // which takes more than a request to get again
+	for n := 20; n < 24; n++ {
+		r.stored(t, testUUID(n), large)
+	}
+	for range 2 {
+		r.faulty.Reset()
+		for n := 20; n < 24; n++ {
+			wantRead(t, r, testUUID(n), large)
+		}
+	}
+	wantCalls(t, "reading large files again", r, 0)
+	r.done(t)
 }
 
 // Nobody fetches what is only looked at, for long.

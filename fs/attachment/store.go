@@ -104,7 +104,7 @@ func NewStore(o Options) *Store {
 		timing:   o.Timing,
 		observe:  o.Observe,
 		listings: newListings(o.Timing.Listing),
-		shelf:    newShelf(o.Timing),
+		shelf:    newShelf(o.Timing, o.Budget.Limit()),
 	}
 	s.orphans = newOrphans(s)
 	if o.SoleWriter {
