@@ -17,7 +17,7 @@ func Versity(t testing.TB) S3 {
 	s.Objects = filepath.Join(root, s.Bucket)
 	s.Process = Start(t, Command{
 		Name:    "versitygw",
-		Argv:    []string{binary, "--quiet", "--port", address, "posix", root},
+		Argv:    []string{binary, "--quiet", "--keep-alive", "--port", address, "posix", root},
 		Env:     []string{"ROOT_ACCESS_KEY=" + s.AccessKey, "ROOT_SECRET_KEY=" + s.SecretKey},
 		Address: address,
 	})
