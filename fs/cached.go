@@ -1,7 +1,6 @@
 package fs
 
 import (
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,57 +37,13 @@ import (
 //   - What one file waits for, all wait for whose writes are gathered, because
 //     the kernel bounds the sum of what it has gathered. So such a file takes
 //     memory for its first bytes when it is created, if memory is plentiful,
-//     and afterwards passes everybody. There are few at a time, and a file waits
-//     a moment for a place among them, which that of a small file takes for
-//     milliseconds. Without a place it is written with direct I/O, where a write
-//     waits for itself alone.
+//     and afterwards passes everybody. There are few at a time, for whose sizes
+//     there is memory, and a file waits a moment for a place among them, which
+//     that of a small file takes for milliseconds: see places.go. Without a place
+//     it is written with direct I/O, where a write waits for itself alone.
 //   - With a local directory nothing is gathered: it would be for all files of
 //     the mount, and what SQLite has written without a sync would be lost with
 //     the daemon.
-
-const (
-	// cachedFiles is how many files are written through the kernel's cache at one
-	// time. That of a small file ends when its upload begins.
-	cachedFiles = 8
-
-	// placePatience is how long a file waits to be one of them.
-	placePatience = 100 * time.Millisecond
-)
-
-// places are for the files that the kernel gathers writes for.
-type places struct {
-	taken chan struct{}
-	vain  atomic.Bool // nobody has left since somebody waited in vain
-}
-
-func newPlaces() *places { return &places{taken: make(chan struct{}, cachedFiles)} }
-
-// take reports whether it got a place. It waits for one unless that has just
-// been in vain.
-func (p *places) take() bool {
-	select {
-	case p.taken <- struct{}{}:
-		return true
-	default:
-	}
-	if p.vain.Load() {
-		return false
-	}
-	patience := time.NewTimer(placePatience)
-	defer patience.Stop()
-	select {
-	case p.taken <- struct{}{}:
-		return true
-	case <-patience.C:
-		p.vain.Store(true)
-		return false
-	}
-}
-
-func (p *places) leave() {
-	<-p.taken
-	p.vain.Store(false)
-}
 
 // capabilities returns what to ask the kernel for beyond go-fuse's own.
 func capabilities(o Options) uint64 {

@@ -74,7 +74,7 @@ func newPlayer(t *testing.T, seed uint64) *player {
 	return &player{
 		T: t, Rand: rand.New(rand.NewPCG(seed, 0)), faults: seed%2 == 1, gather: gather, keeps: keeps,
 		r: newRig(t, func(s *setting) {
-			s.noLocal = gather
+			s.noLocal, s.limit = gather, 1<<30 // with places for all files
 			if keeps {
 				remembering(s)
 			}

@@ -124,6 +124,9 @@ func (r *rig) end(t testing.TB) {
 	if u := r.budget.Usage(); !r.detached && (u.Used != 0 || u.Waiting != 0) {
 		t.Errorf("%d bytes of memory in use, %d waiting after the unmount", u.Used, u.Waiting)
 	}
+	if n := r.tree.places.taken; n != 0 {
+		t.Errorf("%d files have places after the unmount", n)
+	}
 	if n := len(r.tree.pending); n != 0 {
 		t.Errorf("%d files are pending after the unmount", n)
 	}

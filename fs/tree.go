@@ -59,7 +59,7 @@ func newTree(o Options) *tree {
 		readOnly: o.ReadOnly,
 		local:    &gofs.LoopbackRoot{Path: o.LocalDir},
 		started:  time.Now(),
-		places:   newPlaces(),
+		places:   newPlaces(o.Store.Limit()),
 		pending:  map[attachment.UUID]*attachmentNode{},
 	}
 	t.idle = sync.NewCond(&t.mu)

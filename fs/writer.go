@@ -34,6 +34,7 @@ func (h *writeHandle) Write(ctx context.Context, data []byte, off int64) (uint32
 	patient := untilDying(ctx)
 	defer patient.stop()
 	err := h.change(ctx, func() error { return h.node.writer.WriteAt(patient, data, off) })
+	h.node.tree.places.sized(h.node.writer.Size())
 	if err == nil {
 		return uint32(len(data)), 0
 	}
@@ -119,7 +120,9 @@ func (h *writeHandle) foreign(tid uint32) bool {
 }
 
 func (h *writeHandle) commit(ctx context.Context, op string) syscall.Errno {
-	h.node.gathered()
+	if h.node.writer.Size() <= smallFile {
+		h.node.gathered()
+	}
 	if code := h.lateErrno(); code != 0 {
 		return code
 	}

@@ -123,6 +123,9 @@ func (s *Store) Close() {
 	s.memory.Close()
 }
 
+// Limit returns how many bytes the largest attachment may have.
+func (s *Store) Limit() int64 { return s.memory.Limit() }
+
 // HasFallback tells whether attachments may be found outside of the bucket.
 func (s *Store) HasFallback() bool { return s.fallback != nil }
 

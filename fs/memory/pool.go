@@ -36,6 +36,9 @@ type idle struct {
 // NewPool returns a Pool whose Buffers are within b. Close ends it.
 func NewPool(b *budget.Budget) *Pool { return &Pool{budget: b} }
 
+// Limit returns how many bytes the content of a Buffer may have.
+func (p *Pool) Limit() int64 { return p.budget.Limit() }
+
 // Close gives back what nobody uses, now and from now on.
 func (p *Pool) Close() {
 	p.mu.Lock()
