@@ -89,7 +89,7 @@ func TestWritersOfLargeFilesTakeTurns(t *testing.T) {
 	var group sync.WaitGroup
 	for n := range writers {
 		group.Go(func() {
-			fd, err := syscall.Open(r.path(n), syscall.O_WRONLY|syscall.O_CREAT, 0o600)
+			fd, err := syscall.Open(r.path(n), syscall.O_WRONLY|syscall.O_CREAT|syscall.O_CLOEXEC, 0o600)
 			if err != nil {
 				t.Error(err)
 				return
