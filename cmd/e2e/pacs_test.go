@@ -20,6 +20,7 @@ type options struct {
 	binary         string // the one with the race detector if empty
 	cloud          string // the backend of the bucket; a directory if empty
 	apart          bool   // the index is not on the mount, so that the kernel gathers writes
+	alone          bool   // nothing else stores into the bucket
 }
 
 // pacs is an Orthanc whose storage and index are on a mount.
@@ -54,6 +55,11 @@ func newPACS(t *testing.T, opts options) *pacs {
 	}
 	if opts.apart {
 		if err := site.KeepIndexApart(opts.budgetMiB); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if opts.alone {
+		if err := site.StoreAlone(opts.budgetMiB); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,6 +7,36 @@ import (
 	"testing"
 )
 
+// A day of an Orthanc whose images nobody else stores, and a burst of images
+// that ends with a kill: the next daemon learns what there is.
+func TestSoleWriterServesOrthanc(t *testing.T) {
+	alone := options{sync: true, apart: true, alone: true}
+	t.Run("day", func(t *testing.T) {
+		t.Parallel()
+		p := newPACS(t, alone)
+		p.awaitNames()
+		day(p)
+	})
+	t.Run("killed", func(t *testing.T) {
+		t.Parallel()
+		p := newPACS(t, alone)
+		p.awaitNames()
+		all := p.killInBurst(func(b *burst) error { return b.awaitAcks(p.ctx, 1) })
+		p.mount()
+		p.awaitNames()
+		p.replaceOrthanc()
+		p.checkAftermath(all)
+	})
+}
+
+// awaitNames waits until the daemon knows all names.
+func (p *pacs) awaitNames() {
+	p.Helper()
+	if err := p.daemon.Await(p.ctx, "the names of all files are known"); err != nil {
+		p.Fatal(err)
+	}
+}
+
 // A daemon that is told to be the only one that stores: what the bucket held
 // before is there, new files are, and whoever stores beside it is refused, or
 // found out.

@@ -53,7 +53,7 @@ func benchmarkMount(b *testing.B, latency time.Duration) {
 		proxy.Inject(func(*http.Request) wire.Fault { return wire.Delay(latency) })
 		store.URL = proxy.URL
 	}
-	mount, sole := speedSite(b, store, "root_path = 'mount'\n"), speedSite(b, store, "root_path = 'sole'\nsole_writer = true\n")
+	mount, sole := speedSite(b, store, "mount", false), speedSite(b, store, "alone", true)
 	var sdk, mounted, alone speed
 	for b.Loop() {
 		sdk.ofSDK(b, store)
@@ -72,13 +72,16 @@ func benchmarkMount(b *testing.B, latency time.Duration) {
 	}
 }
 
-// speedSite returns a site whose bucket is in store. Nothing local is in its
-// mount, so that the kernel gathers writes. More are keys of the top level.
-func speedSite(b *testing.B, store server.S3, more string) *lab.Site {
+// speedSite returns a site whose objects are under root in store. Nothing local
+// is in its mount, so that the kernel gathers writes.
+func speedSite(b *testing.B, store server.S3, root string, alone bool) *lab.Site {
 	b.Helper()
 	site, err := lab.NewSite(b.Context(), shared.plain, b.TempDir(), 1024)
 	if err == nil {
 		err = site.KeepIndexApart(1024)
+	}
+	if err == nil && alone {
+		err = site.StoreAlone(1024)
 	}
 	if err == nil {
 		err = site.Use(1024, "s3", fmt.Sprintf("bucket = %q\nendpoint = %q\naccess_key = %q\nsecret_key = %q\npath_style = true",
@@ -87,7 +90,7 @@ func speedSite(b *testing.B, store server.S3, more string) *lab.Site {
 	file := filepath.Join(site.Dir, "config.toml")
 	config, readErr := os.ReadFile(file)
 	if err == nil && readErr == nil {
-		err = os.WriteFile(file, append([]byte(more), config...), 0o600)
+		err = os.WriteFile(file, fmt.Appendf(nil, "root_path = %q\n%s", root, config), 0o600)
 	}
 	if err != nil || readErr != nil {
 		b.Fatal(err, readErr)

@@ -18,6 +18,7 @@ type Site struct {
 
 	bucket string // the directory that holds the objects
 	apart  bool   // the index is not in the mount, which has no local directory then
+	alone  bool   // nothing else stores into the bucket
 }
 
 // NewSite makes the directories, a key and a configuration that seals. The
@@ -39,6 +40,13 @@ func NewSite(ctx context.Context, binary, dir string, budgetMiB int) (*Site, err
 // the directory. The kernel gathers writes on such a mount.
 func (s *Site) KeepIndexApart(budgetMiB int) error {
 	s.apart = true
+	return s.configure(budgetMiB, "dir", fmt.Sprintf("path = %q", s.bucket))
+}
+
+// StoreAlone makes the daemon the sole writer of the bucket, which is the
+// directory.
+func (s *Site) StoreAlone(budgetMiB int) error {
+	s.alone = true
 	return s.configure(budgetMiB, "dir", fmt.Sprintf("path = %q", s.bucket))
 }
 
@@ -67,6 +75,7 @@ func (s *Site) configure(budgetMiB int, backend, settings string) error {
 backend    = %q
 owner      = ""
 local_dir  = %q
+sole_writer = %v
 
 [%s]
 %s
@@ -75,7 +84,7 @@ local_dir  = %q
 enable = true
 master_key = { id = 1, path = %q }
 max_concurrent_input_mib = %d
-`, s.Mountpoint(), backend, local, backend, settings, s.Key(), budgetMiB)
+`, s.Mountpoint(), backend, local, s.alone, backend, settings, s.Key(), budgetMiB)
 	return os.WriteFile(s.config(), []byte(config), 0o600)
 }
 
