@@ -24,6 +24,8 @@
 //     urgent leave. There must be few of them, and they must soon be done.
 //   - A claim whose bytes are kept only because they might be of use is lent.
 //     What is lent is called in before anybody waits, or goes beyond the limit.
+//     Memory that nobody needs any more may be handed over to a claim of its own
+//     and lent, until somebody takes it together with that claim.
 //   - Waiting ends with the caller's context, or with ErrBusy when the
 //     budget's own patience is exhausted. A wait that ended in an error leaves
 //     no trace; what the claim held before, it still holds.
