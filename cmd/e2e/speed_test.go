@@ -9,11 +9,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -24,6 +22,7 @@ import (
 
 	"orthanc-bucketfs/backends/backendtest/server"
 	"orthanc-bucketfs/backends/backendtest/wire"
+	"orthanc-bucketfs/cmd/internal/access"
 	"orthanc-bucketfs/cmd/internal/lab"
 )
 
@@ -111,7 +110,7 @@ func (s *speed) ofSDK(b *testing.B, store server.S3) {
 		Region: "us-east-1", BaseEndpoint: &store.URL, UsePathStyle: true, Logger: logging.Nop{},
 		Credentials: credentials.NewStaticCredentialsProvider(store.AccessKey, store.SecretKey, ""),
 	})
-	keys := speedNames()
+	keys := speedNames(b)
 	own := strconv.Itoa(os.Getpid())
 	before := cpuTime(b, own)
 	s.store += inThreads(b, keys, func(key string, content []byte) error {
@@ -133,17 +132,21 @@ func (s *speed) ofSDK(b *testing.B, store server.S3) {
 // ofMount reads from a daemon that has been started anew. A daemon is measured
 // when it has logged that it is ready.
 func (s *speed) ofMount(b *testing.B, site *lab.Site, ready string) {
-	files := speedNames()
+	files := speedNames(b)
 	onMount(b, site, ready, func(daemon string) {
 		before := cpuTime(b, daemon)
 		s.store += inThreads(b, files, func(file string, content []byte) error {
-			return storeAsOrthanc(filepath.Join(site.Mountpoint(), file), content)
+			return access.Store(filepath.Join(site.Mountpoint(), file), content)
 		})
 		s.cpu += cpuTime(b, daemon) - before
 	})
 	onMount(b, site, ready, func(string) {
 		s.read += inThreads(b, files, func(file string, content []byte) error {
-			return readAsOrthanc(filepath.Join(site.Mountpoint(), file), content)
+			n, err := access.Read(filepath.Join(site.Mountpoint(), file), content)
+			if err == nil && n != speedSize {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
 		})
 	})
 }
@@ -167,12 +170,11 @@ func onMount(b *testing.B, site *lab.Site, ready string, do func(pid string)) {
 	do(strconv.Itoa(daemon.Pid()))
 }
 
-func speedNames() []string {
-	names := make([]string, speedFiles)
-	for i := range names {
-		var u [16]byte
-		_, _ = rand.Read(u[:])
-		names[i] = fmt.Sprintf("%02x/%02x/%x-%x-%x-%x-%x", u[0], u[1], u[:4], u[4:6], u[6:8], u[8:10], u[10:])
+func speedNames(b *testing.B) []string {
+	b.Helper()
+	names, err := access.Names(speedFiles)
+	if err != nil {
+		b.Fatal(err)
 	}
 	return names
 }
@@ -200,38 +202,6 @@ func inThreads(b *testing.B, names []string, do func(name string, content []byte
 	}
 	threads.Wait()
 	return time.Since(begin)
-}
-
-func storeAsOrthanc(file string, content []byte) error {
-	if _, err := os.Stat(file); !os.IsNotExist(err) {
-		return fmt.Errorf("before the store: %w", err)
-	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	for piece := range slices.Chunk(content, 4096) {
-		if _, err := f.Write(piece); err != nil {
-			return err
-		}
-	}
-	return syscall.Fdatasync(int(f.Fd()))
-}
-
-func readAsOrthanc(file string, into []byte) error {
-	for range 2 {
-		if _, err := os.Stat(file); err != nil {
-			return err
-		}
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = io.ReadFull(f, into)
-	return err
 }
 
 // cpuTime returns the processor time of a process, as /proc tells it: in ticks

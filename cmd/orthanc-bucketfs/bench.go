@@ -130,26 +130,3 @@ func removeScratch(ctx context.Context, cfg Config, bucket backends.Bucket, scra
 
 // sealedSize is how many bytes the object of a file has.
 func sealedSize(file int) int { return file + crypto.HeaderSize + crypto.TagSize }
-
-// benchFiles names the files of a run: UUIDs that nobody else has.
-func benchFiles(n int) ([]string, error) {
-	names := make([]string, n)
-	for i := range names {
-		var u [16]byte
-		if _, err := rand.Read(u[:]); err != nil {
-			return nil, err
-		}
-		u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80
-		digits := hex.EncodeToString(u[:])
-		names[i] = path.Join(digits[:2], digits[2:4],
-			digits[:8]+"-"+digits[8:12]+"-"+digits[12:16]+"-"+digits[16:20]+"-"+digits[20:])
-	}
-	return names, nil
-}
-
-// makeDirs makes AA and AA/BB as Orthanc does.
-func makeDirs(file string) {
-	dir := path.Dir(file)
-	_ = os.Mkdir(path.Dir(dir), 0o777) // they are there
-	_ = os.Mkdir(dir, 0o777)
-}

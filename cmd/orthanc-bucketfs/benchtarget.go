@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/cmd/internal/access"
 )
 
 // benchTarget is where files are stored and read.
@@ -35,7 +36,7 @@ type named struct{ names []string }
 
 func (n *named) files(count int) (_ []string, err error) {
 	if n.names == nil {
-		n.names, err = benchFiles(count)
+		n.names, err = access.Names(count)
 	}
 	return n.names, err
 }
@@ -153,44 +154,11 @@ func (m *mountTarget) removeTemp() error {
 
 // store does what Orthanc does.
 func (m *mountTarget) store(_ context.Context, name string, content []byte) error {
-	file := filepath.Join(m.dir, name)
-	if _, err := os.Stat(file); err == nil {
-		return errors.New("the file is there already")
-	}
-	makeDirs(file)
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
-	if err != nil {
-		return err
-	}
-	content = content[:len(content)-sealedSize(0)]
-	for off := 0; off < len(content) && err == nil; off += 4096 {
-		_, err = f.Write(content[off:min(off+4096, len(content))])
-	}
-	if err == nil {
-		err = syscall.Fdatasync(int(f.Fd()))
-	}
-	return errors.Join(err, f.Close())
+	return access.Store(filepath.Join(m.dir, name), content[:len(content)-sealedSize(0)])
 }
 
 func (m *mountTarget) read(_ context.Context, name string, into []byte) error {
-	file := filepath.Join(m.dir, name)
-	for range 2 {
-		if _, err := os.Stat(file); err != nil {
-			return err
-		}
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	end, err := f.Seek(0, io.SeekEnd)
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err == nil {
-		_, err = io.ReadFull(f, into[:end])
-	}
+	_, err := access.Read(filepath.Join(m.dir, name), into)
 	return err
 }
 

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"orthanc-bucketfs/backends/backendtest/server"
 	"orthanc-bucketfs/backends/gcs"
 	"orthanc-bucketfs/backends/s3"
+	"orthanc-bucketfs/cmd/internal/access"
 	"orthanc-bucketfs/crypto"
 	"orthanc-bucketfs/fs"
 	"orthanc-bucketfs/fs/attachment"
@@ -184,40 +184,15 @@ func TestRequestsOnTheWire(t *testing.T) {
 
 func storeAsOrthanc(t *testing.T, file string, content []byte) {
 	t.Helper()
-	if _, err := os.Stat(file); !os.IsNotExist(err) {
-		t.Fatalf("stat before the store: %v", err)
-	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
-	if err != nil {
+	if err := access.Store(file, content); err != nil {
 		t.Fatal(err)
-	}
-	for piece := range slices.Chunk(content, 4096) {
-		if _, err := f.Write(piece); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := syscall.Fdatasync(int(f.Fd())); err != nil {
-		t.Error(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Error(err)
 	}
 }
 
 func readAsOrthanc(t *testing.T, file string, want []byte) {
 	t.Helper()
-	for range 2 {
-		if _, err := os.Stat(file); err != nil {
-			t.Fatal(err)
-		}
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	got := make([]byte, len(want))
-	if _, err := f.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
+	if n, err := access.Read(file, got); err != nil || !bytes.Equal(got[:n], want) {
 		t.Errorf("read: %v", err)
 	}
 }

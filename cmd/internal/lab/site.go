@@ -33,21 +33,21 @@ func NewSite(ctx context.Context, binary, dir string, budgetMiB int) (*Site, err
 	if out, err := exec.CommandContext(ctx, binary, "keygen", s.Key()).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("orthanc-bucketfs keygen: %w:\n%s", err, out)
 	}
-	return s, s.configure(budgetMiB, "dir", fmt.Sprintf("path = %q", s.bucket))
+	return s, s.useDirectory(budgetMiB)
 }
 
 // KeepIndexApart makes Index a directory outside of the mount, whose bucket is
 // the directory. The kernel gathers writes on such a mount.
 func (s *Site) KeepIndexApart(budgetMiB int) error {
 	s.apart = true
-	return s.configure(budgetMiB, "dir", fmt.Sprintf("path = %q", s.bucket))
+	return s.useDirectory(budgetMiB)
 }
 
 // StoreAlone makes the daemon the sole writer of the bucket, which is the
 // directory.
 func (s *Site) StoreAlone(budgetMiB int) error {
 	s.alone = true
-	return s.configure(budgetMiB, "dir", fmt.Sprintf("path = %q", s.bucket))
+	return s.useDirectory(budgetMiB)
 }
 
 // Index is where Orthanc gets its index.
@@ -64,6 +64,10 @@ func (s *Site) Index() string {
 func (s *Site) Use(budgetMiB int, backend, settings, dir string) error {
 	s.bucket = dir
 	return s.configure(budgetMiB, backend, settings)
+}
+
+func (s *Site) useDirectory(budgetMiB int) error {
+	return s.configure(budgetMiB, "dir", fmt.Sprintf("path = %q", s.bucket))
 }
 
 func (s *Site) configure(budgetMiB int, backend, settings string) error {
