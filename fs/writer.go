@@ -34,7 +34,9 @@ func (h *writeHandle) Write(ctx context.Context, data []byte, off int64) (uint32
 	patient := untilDying(ctx)
 	defer patient.stop()
 	err := h.change(ctx, func() error { return h.node.writer.WriteAt(patient, data, off) })
-	h.node.tree.places.sized(h.node.writer.Size())
+	if h.node.tree.gathers {
+		h.node.tree.places.sized(h.node.writer.Size())
+	}
 	if err == nil {
 		return uint32(len(data)), 0
 	}

@@ -50,7 +50,7 @@ func (k Rekeyer) Run(ctx context.Context) (Rekeyed, error) {
 	}
 	run := &rekeying{Rekeyer: k, total: Rekeyed{Under: map[uint32]int64{}}}
 	err := k.Scope.each(ctx, k.Store.Records(ctx, k.Scope.Prefix), func(r attachment.Record) {
-		run.note(r, run.one(ctx, r), ctx.Err() != nil)
+		run.note(r, withVersion(ctx, k.Store, r, run.version), ctx.Err() != nil)
 		k.Done(r)
 	}, func(attachment.Record) { run.count(func(t *Rekeyed) { t.Foreign++ }) })
 	return run.total, err
@@ -78,21 +78,6 @@ func (k *rekeying) note(r attachment.Record, err error, ended bool) {
 		k.count(func(t *Rekeyed) { t.Failed++ })
 		k.Failed(Failure{r.Object.Key, r.Object.Version, err})
 	}
-}
-
-// one deals with an object. If that has changed meanwhile, it is looked at again.
-func (k *rekeying) one(ctx context.Context, r attachment.Record) error {
-	err := k.version(ctx, r)
-	for range changes {
-		if !errors.Is(err, backends.ErrChanged) {
-			break
-		}
-		if r, err = k.Store.Again(ctx, r); err != nil {
-			break
-		}
-		err = k.version(ctx, r)
-	}
-	return err
 }
 
 // version deals with one version of an object.

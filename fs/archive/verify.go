@@ -58,15 +58,21 @@ func (v Verifier) Run(ctx context.Context) (Verified, error) {
 }
 
 func (v Verifier) one(ctx context.Context, r attachment.Record) error {
-	err := v.Store.Verify(ctx, r)
+	return withVersion(ctx, v.Store, r, v.Store.Verify)
+}
+
+// withVersion calls use with r, and again with what is in its place if that has
+// changed meanwhile.
+func withVersion(ctx context.Context, s *attachment.Store, r attachment.Record, use func(context.Context, attachment.Record) error) error {
+	err := use(ctx, r)
 	for range changes {
 		if !errors.Is(err, backends.ErrChanged) {
 			break
 		}
-		if r, err = v.Store.Again(ctx, r); err != nil {
+		if r, err = s.Again(ctx, r); err != nil {
 			break
 		}
-		err = v.Store.Verify(ctx, r)
+		err = use(ctx, r)
 	}
 	return err
 }

@@ -54,19 +54,9 @@ func newCensus(log *slog.Logger, stored func(context.Context, UUID) (bool, error
 	}
 }
 
-// note adds a name.
+// note adds a name that is in the bucket, or that a file is about to be written
+// under; then that is what it was looked at for.
 func (c *census) note(u UUID) {
-	if c == nil {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.add(u)
-}
-
-// creating adds the name of a file that is about to be written, which is what it
-// was looked at for.
-func (c *census) creating(u UUID) {
 	if c == nil {
 		return
 	}

@@ -269,6 +269,6 @@ func BenchmarkCensus(b *testing.B) {
 	c.completed()
 	for b.Loop() {
 		c.rulesOut(testUUID(1 << 23))
-		c.creating(testUUID(1 << 23))
+		c.note(testUUID(1 << 23))
 	}
 }

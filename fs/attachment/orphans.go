@@ -5,12 +5,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"sync"
 	"time"
-
-	"orthanc-bucketfs/backends"
 )
 
 const orphanChunk = 64 << 10 // bytes read at a time from a suspected orphan
@@ -137,29 +134,11 @@ func (o *orphans) matches(ctx context.Context, key string, s *suspect) (bool, er
 	if err != nil {
 		return false, err
 	}
-	digest, err := o.digest(ctx, obj)
+	same, err := o.store.holds(ctx, key, obj.Version, s.size, s.digest, orphanChunk)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	return digest == s.digest, err
-}
-
-func (o *orphans) digest(ctx context.Context, obj backends.Object) (sum [sha256.Size]byte, err error) {
-	hash := sha256.New()
-	chunk := make([]byte, orphanChunk)
-	for off := int64(0); off < obj.Size; {
-		n, _, err := o.store.bucket.Read(ctx, obj.Key, obj.Version, chunk, off)
-		if err == nil && n == 0 {
-			err = io.ErrUnexpectedEOF
-		}
-		if err != nil {
-			return sum, err
-		}
-		hash.Write(chunk[:n])
-		off += int64(n)
-	}
-	hash.Sum(sum[:0])
-	return sum, nil
+	return same, err
 }
 
 func (o *orphans) decide(u UUID, s *suspect) {

@@ -170,6 +170,9 @@ func changedIfGone(err error) error {
 	return err
 }
 
+// readBackChunk is how many bytes are read at a time of what was stored.
+const readBackChunk = 1 << 20
+
 // takePlace puts body in the place of r, and reads it back: the version that it
 // has become, so that other bytes there are damage, and not a change by somebody
 // else. An error that leaves open what became of it is settled by that, too.
@@ -184,7 +187,9 @@ func (s *Store) takePlace(ctx context.Context, r Record, body []byte) error {
 	if err == nil {
 		version = obj.Version
 	}
-	same, readErr := s.holds(ctx, r.Object.Key, version, body)
+	settling, cancelSettling := s.timing.Settle.bound(ctx, int64(len(body)))
+	defer cancelSettling()
+	same, readErr := s.holds(settling, r.Object.Key, version, int64(len(body)), sha256.Sum256(body), readBackChunk)
 	switch {
 	case readErr == nil && same:
 		return nil
@@ -196,26 +201,24 @@ func (s *Store) takePlace(ctx context.Context, r Record, body []byte) error {
 	return fmt.Errorf("%w: what was read back is not what was stored; verify it, and restore it from a backup if it is bad", crypto.ErrCorrupt)
 }
 
-// holds reports whether that version of the object under key is body, byte for
-// byte. If version is empty, it is the one that is there.
-func (s *Store) holds(ctx context.Context, key, version string, body []byte) (bool, error) {
-	const chunkSize = 1 << 20
-	ctx, cancel := s.timing.Settle.bound(ctx, int64(len(body)))
-	defer cancel()
-	chunk := make([]byte, min(chunkSize, len(body)+1))
-	read, ours := sha256.New(), sha256.Sum256(body)
+// holds reports whether that version of the object under key has so many bytes,
+// with that digest. If version is empty, it is the one that is there. It reads so
+// much at a time.
+func (s *Store) holds(ctx context.Context, key, version string, size int64, digest [sha256.Size]byte, at int64) (bool, error) {
+	chunk := make([]byte, min(at, size+1))
+	read := sha256.New()
 	for off := int64(0); ; {
 		n, obj, err := s.bucket.Read(ctx, key, version, chunk, off)
 		if err != nil {
 			return false, err
 		}
-		if obj.Size != int64(len(body)) {
+		if obj.Size != size {
 			return false, nil
 		}
 		version = obj.Version
 		read.Write(chunk[:n])
-		if off += int64(n); off == obj.Size {
-			return [sha256.Size]byte(read.Sum(nil)) == ours, nil
+		if off += int64(n); off == size {
+			return [sha256.Size]byte(read.Sum(nil)) == digest, nil
 		}
 		if n == 0 {
 			return false, io.ErrUnexpectedEOF

@@ -36,7 +36,7 @@ const (
 // Create returns a Writer for u, without a request: whether u is taken shows
 // at Commit. The caller ends it with Commit or Discard.
 func (s *Store) Create(u UUID) *Writer {
-	s.census.creating(u)
+	s.census.note(u)
 	head, tail := s.codec.Frame()
 	s.Counters.Writing.Add(1)
 	return &Writer{uuid: u, store: s, buf: s.memory.New(head, tail)}
