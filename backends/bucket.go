@@ -61,8 +61,11 @@ type Bucket interface {
 	// it after it returns.
 	Replace(ctx context.Context, key, version string, body []byte) (Object, error)
 
-	// Delete removes the object under key, if there is one.
-	Delete(ctx context.Context, key string) error
+	// Delete removes the object under key, if there is one. With a non-empty
+	// version it removes that one and no other: it returns nil, or ErrChanged
+	// where the store says so, if the key holds another version or nothing. It
+	// sends one request and never repeats it: see the package's promises.
+	Delete(ctx context.Context, key, version string) error
 
 	// List returns one page, normally at the price of one request.
 	List(ctx context.Context, opts ListOptions) (Page, error)

@@ -27,7 +27,12 @@
 //     reports. Given a version it reads that one or reports ErrChanged.
 //   - A missing object, and nothing else, is io/fs.ErrNotExist. A refusal
 //     is io/fs.ErrPermission. An outage is neither.
-//   - Delete of a missing key succeeds.
+//   - Delete of a missing key succeeds. When Delete returns nil, ErrChanged or
+//     io/fs.ErrPermission, the store has answered the only request that was sent,
+//     so that none of this call can arrive any more; after any other error one
+//     may, at any later time. A Delete of a version never removes another one,
+//     however late it arrives. A store that does not honour that condition is
+//     found out by an Inspector, which warns of it; ConditionsOf then says so.
 //   - List returns keys in ascending byte order, each at most once, also
 //     across pages. Objects created or deleted between two pages may or may
 //     not be listed; all others are.

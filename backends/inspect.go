@@ -23,6 +23,29 @@ type Inspector interface {
 	Inspect(ctx context.Context, scratch string) []Finding
 }
 
+// Conditions are the conditional requests that a store honours.
+type Conditions struct {
+	Create bool // a Create never overwrites, however late it arrives
+	Delete bool // a Delete of a version never removes another one, however late it arrives
+}
+
+// Conditional is a Bucket whose store may lack conditional requests. Every
+// other bucket honours all of them.
+type Conditional interface {
+	Bucket
+
+	// Conditions returns what is known of the store by now: Inspect finds it out.
+	Conditions() Conditions
+}
+
+// ConditionsOf returns what b, or the bucket that it wraps, honours.
+func ConditionsOf(b Bucket) Conditions {
+	if c, ok := As[Conditional](b); ok {
+		return c.Conditions()
+	}
+	return Conditions{Create: true, Delete: true}
+}
+
 // As returns the first of b and the buckets it wraps that is a T.
 func As[T Bucket](b Bucket) (T, bool) {
 	for {

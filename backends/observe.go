@@ -64,9 +64,9 @@ func (b *observed) Replace(ctx context.Context, key, version string, body []byte
 	return obj, err
 }
 
-func (b *observed) Delete(ctx context.Context, key string) error {
+func (b *observed) Delete(ctx context.Context, key, version string) error {
 	begin := time.Now()
-	err := b.inner.Delete(ctx, key)
+	err := b.inner.Delete(ctx, key, version)
 	b.observe(Request{Method: "delete", Err: err, Duration: time.Since(begin)})
 	return err
 }

@@ -24,7 +24,7 @@ func TestObservedTellsOfEveryCall(t *testing.T) {
 		func() error { _, err := b.Stat(ctx, "y"); return err },
 		func() error { _, _, err := b.Read(ctx, "x", "", make([]byte, 9), 2); return err },
 		func() error { _, err := b.List(ctx, backends.ListOptions{}); return err },
-		func() error { return b.Delete(ctx, "x") },
+		func() error { return b.Delete(ctx, "x", "") },
 	} {
 		_ = call()
 	}

@@ -49,8 +49,8 @@ func (b *prefixed) Replace(ctx context.Context, key, version string, body []byte
 	return b.strip(obj), err
 }
 
-func (b *prefixed) Delete(ctx context.Context, key string) error {
-	return b.inner.Delete(ctx, b.dir+key)
+func (b *prefixed) Delete(ctx context.Context, key, version string) error {
+	return b.inner.Delete(ctx, b.dir+key, version)
 }
 
 // List passes tokens through: what they mean is the inner bucket's business.

@@ -60,7 +60,7 @@ func TestWithPrefixSeesOnlyWhatIsBelow(t *testing.T) {
 	if _, err := b.Stat(ctx, "a"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Stat of what is outside: got error %v", err)
 	}
-	if err := b.Delete(ctx, "y/z"); err != nil {
+	if err := b.Delete(ctx, "y/z", ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := mem.Stat(ctx, "root/y/z"); !errors.Is(err, fs.ErrNotExist) {

@@ -165,7 +165,7 @@ func (r *rig) replaceBehind(t *testing.T, n int, content []byte) {
 	if _, _, err := other.mem.Read(t.Context(), key, "", body, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.mem.Delete(t.Context(), key); err != nil {
+	if err := r.mem.Delete(t.Context(), key, ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.mem.Create(t.Context(), key, body); err != nil {
@@ -181,7 +181,7 @@ func testDeletedElsewhere(t *testing.T, mode mode) {
 	if _, err := os.Stat(r.path(1)); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.mem.Delete(t.Context(), testUUID(1).Key()); err != nil {
+	if err := r.mem.Delete(t.Context(), testUUID(1).Key(), ""); err != nil {
 		t.Fatal(err)
 	}
 	_, err := os.Open(r.path(1)) // stat may still believe in it, open must not

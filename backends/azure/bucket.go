@@ -66,7 +66,7 @@ func (b *Bucket) head(ctx context.Context, op, key, version string) (backends.Ob
 	return describe(key, *resp.ContentLength, resp.ETag, resp.LastModified)
 }
 
-func (b *Bucket) Delete(ctx context.Context, key string) error {
+func (b *Bucket) Delete(ctx context.Context, key, version string) error {
 	if err := admit(ctx, "delete", key); err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func calls(b *Bucket) []call {
 		{"read of nothing", read(0)},
 		{"create", create(100)},
 		{"create in blocks", create(b.sizes.whole + 1)},
-		{"delete", func(ctx context.Context) error { return b.Delete(ctx, "x") }},
+		{"delete", func(ctx context.Context) error { return b.Delete(ctx, "x", "") }},
 		{"list", list(false)},
 		{"shallow list", list(true)},
 	}

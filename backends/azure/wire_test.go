@@ -81,9 +81,9 @@ func requests(t *testing.T, w *wire, cfg Config) {
 	_, err = b.List(ctx, backends.ListOptions{Prefix: "a", Shallow: true, Limit: 10})
 	must(err)
 	want("shallow List", "GET list")
-	must(b.Delete(ctx, "a/x"))
+	must(b.Delete(ctx, "a/x", ""))
 	want("Delete", "DELETE")
-	must(b.Delete(ctx, "a/x"))
+	must(b.Delete(ctx, "a/x", ""))
 	want("Delete of nothing", "DELETE")
 	if _, _, err = b.Read(ctx, "a/x", "", got, 0); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Read of nothing: %v", err)
@@ -119,7 +119,7 @@ func requestsOfLargeObjects(t *testing.T, w *wire, cfg Config) {
 		if _, err := b.Create(t.Context(), "x", body); !errors.Is(err, fs.ErrExist) {
 			t.Errorf("second Create of %d bytes: %v", c.size, err)
 		}
-		if err := b.Delete(t.Context(), "x"); err != nil {
+		if err := b.Delete(t.Context(), "x", ""); err != nil {
 			t.Fatal(err)
 		}
 		w.taken()
@@ -167,7 +167,7 @@ func accessTier(t *testing.T, _ *wire, cfg Config) {
 			if tier != "" && got != tier || inferred != (tier == "") {
 				t.Errorf("access_tier %q: object is %q, inferred %v", tier, got, inferred)
 			}
-			if err := b.Delete(t.Context(), "x"); err != nil {
+			if err := b.Delete(t.Context(), "x", ""); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -50,11 +50,11 @@ func (b *broken) Replace(ctx context.Context, key, version string, body []byte) 
 	return b.Bucket.Replace(ctx, key, version, body)
 }
 
-func (b *broken) Delete(ctx context.Context, key string) error {
+func (b *broken) Delete(ctx context.Context, key, version string) error {
 	if b.remove != nil {
 		return b.remove(ctx, key)
 	}
-	return b.Bucket.Delete(ctx, key)
+	return b.Bucket.Delete(ctx, key, version)
 }
 
 func (b *broken) List(ctx context.Context, opts backends.ListOptions) (backends.Page, error) {

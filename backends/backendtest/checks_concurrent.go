@@ -123,7 +123,7 @@ func concurrent(p probe) {
 				p.readAny(name, &bodies)
 				p.listAny()
 				if round%2 == 1 {
-					if err := p.bucket.Delete(p.Context(), p.key(name)); err != nil {
+					if err := p.bucket.Delete(p.Context(), p.key(name), ""); err != nil {
 						p.Errorf("Delete %q: %v", name, err)
 					}
 				}

@@ -33,7 +33,7 @@ func (p probe) wantEnded(ctx context.Context, want error) {
 	}
 	_, err = p.bucket.List(ctx, backends.ListOptions{Prefix: p.key("")})
 	p.wantErr("List", err, want)
-	err = p.bucket.Delete(ctx, p.key("there"))
+	err = p.bucket.Delete(ctx, p.key("there"), "")
 	p.wantErr("Delete", err, want)
 	for _, size := range []int{headerSize, largeSize} {
 		_, err = p.bucket.Create(ctx, p.key("new"), newBody(2, size))

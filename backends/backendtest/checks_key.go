@@ -21,7 +21,7 @@ func invalidKeys(p probe) {
 		}
 		_, err = p.bucket.Create(ctx, key, newBody(1, 100))
 		p.wantErr("Create of invalid key "+key, err, backends.ErrInvalidKey)
-		err = p.bucket.Delete(ctx, key)
+		err = p.bucket.Delete(ctx, key, "")
 		p.wantErr("Delete of invalid key "+key, err, backends.ErrInvalidKey)
 	}
 }

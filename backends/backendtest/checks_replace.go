@@ -118,7 +118,7 @@ func staysDeleted(p probe) {
 		})
 		wg.Go(func() {
 			<-start
-			deleted = p.bucket.Delete(p.Context(), p.key(name))
+			deleted = p.bucket.Delete(p.Context(), p.key(name), "")
 		})
 		close(start)
 		wg.Wait()

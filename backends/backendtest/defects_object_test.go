@@ -18,7 +18,7 @@ var errOther = errors.New("no such thing")
 // overwrite is a Create that does not look whether the key is taken.
 func overwrite(m *Mem) func(context.Context, string, []byte) (backends.Object, error) {
 	return func(ctx context.Context, key string, body []byte) (backends.Object, error) {
-		_ = m.Delete(ctx, key)
+		_ = m.Delete(ctx, key, "")
 		return m.Create(ctx, key, body)
 	}
 }
@@ -68,7 +68,7 @@ func readDefects() []defect {
 			b.create = func(ctx context.Context, key string, body []byte) (backends.Object, error) {
 				obj, err := m.Create(ctx, key, body)
 				if len(body) == 0 {
-					_ = m.Delete(ctx, key)
+					_ = m.Delete(ctx, key, "")
 				}
 				return obj, err
 			}
@@ -183,7 +183,7 @@ func deleteDefects() []defect {
 				if _, err := m.Stat(ctx, key); err != nil {
 					return err
 				}
-				return m.Delete(ctx, key)
+				return m.Delete(ctx, key, "")
 			}
 		}},
 		{"delete does nothing", "delete removes, and succeeds without an object", func(b *broken, _ *Mem) {
@@ -192,9 +192,9 @@ func deleteDefects() []defect {
 		{"delete removes all below", "delete removes, and succeeds without an object", func(b *broken, m *Mem) {
 			b.remove = func(ctx context.Context, key string) error {
 				for obj := range backends.All(ctx, m, key+"/") {
-					_ = m.Delete(ctx, obj.Key)
+					_ = m.Delete(ctx, obj.Key, "")
 				}
-				return m.Delete(ctx, key)
+				return m.Delete(ctx, key, "")
 			}
 		}},
 	}

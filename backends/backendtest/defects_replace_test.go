@@ -86,7 +86,7 @@ func replaceDefects() []defect {
 		}},
 		{"replaced is missing for a moment", "replaced as a whole, or not at all", func(b *broken, m *Mem) {
 			b.replace = blindly(m, func(obj backends.Object, version string) bool {
-				_ = m.Delete(context.Background(), obj.Key)
+				_ = m.Delete(context.Background(), obj.Key, "")
 				time.Sleep(aMoment)
 				return sameVersion(obj, version)
 			})

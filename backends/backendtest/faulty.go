@@ -142,11 +142,11 @@ func (f *Faulty) Replace(ctx context.Context, key, version string, body []byte) 
 	return obj, nil
 }
 
-func (f *Faulty) Delete(ctx context.Context, key string) error {
+func (f *Faulty) Delete(ctx context.Context, key, version string) error {
 	return f.run(ctx, &Request{
 		Call: Call{Op: OpDelete, Key: key},
 		do: func(ctx context.Context) error {
-			return f.inner.Delete(ctx, key)
+			return f.inner.Delete(ctx, key, version)
 		},
 	})
 }

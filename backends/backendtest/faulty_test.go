@@ -34,7 +34,7 @@ func callAll(ctx context.Context, b backends.Bucket) map[Op]error {
 	_, create := b.Create(ctx, "new", []byte("body"))
 	_, list := b.List(ctx, backends.ListOptions{Prefix: "x"})
 	return map[Op]error{
-		OpStat: stat, OpRead: read, OpCreate: create, OpList: list, OpDelete: b.Delete(ctx, "new"),
+		OpStat: stat, OpRead: read, OpCreate: create, OpList: list, OpDelete: b.Delete(ctx, "new", ""),
 	}
 }
 
@@ -127,7 +127,7 @@ func TestLoseAnswer(t *testing.T) {
 	if _, err := outer.Create(t.Context(), "new", nil); !errors.Is(err, errFault) || errors.Is(err, fs.ErrExist) {
 		t.Errorf("Create of a taken key: got error %v", err)
 	}
-	if err := outer.Delete(t.Context(), "new"); !errors.Is(err, errFault) {
+	if err := outer.Delete(t.Context(), "new", ""); !errors.Is(err, errFault) {
 		t.Errorf("Delete: got error %v", err)
 	}
 	if _, err := inner.Stat(t.Context(), "new"); !errors.Is(err, fs.ErrNotExist) {

@@ -85,12 +85,15 @@ func (m *Mem) put(key string, body []byte) backends.Object {
 	return obj
 }
 
-func (m *Mem) Delete(ctx context.Context, key string) error {
+func (m *Mem) Delete(ctx context.Context, key, version string) error {
 	if err := admit(ctx, "delete", key); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if version != "" && m.objects[key].Version != version {
+		return &backends.Error{Op: "delete", Key: key, Err: backends.ErrChanged}
+	}
 	delete(m.objects, key)
 	return nil
 }

@@ -48,7 +48,7 @@ func (p probe) create(name string, body []byte) backends.Object {
 
 func (p probe) delete(name string) {
 	p.Helper()
-	if err := p.bucket.Delete(p.Context(), p.key(name)); err != nil {
+	if err := p.bucket.Delete(p.Context(), p.key(name), ""); err != nil {
 		p.Fatalf("Delete %q: %v", name, err)
 	}
 }

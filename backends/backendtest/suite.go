@@ -85,7 +85,7 @@ func clean(t *testing.T, p probe) {
 	ctx := context.Background()
 	for obj, err := range backends.All(ctx, p.bucket, p.dir+"/") {
 		if err == nil {
-			err = p.bucket.Delete(ctx, obj.Key)
+			err = p.bucket.Delete(ctx, obj.Key, "")
 		}
 		if err != nil {
 			t.Errorf("cleaning up: %v", err)

@@ -111,7 +111,7 @@ func TestDeleteSyncs(t *testing.T) {
 		return nil
 	})
 	for range 2 {
-		if err := b.Delete(t.Context(), "AA/x"); err != nil {
+		if err := b.Delete(t.Context(), "AA/x", ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -119,7 +119,7 @@ func TestDeleteSyncs(t *testing.T) {
 		t.Errorf("synced %q, want %q", order, want)
 	}
 	syncs(b, func(string) error { return syscall.EIO })
-	wantPlain(t, "Delete", b.Delete(t.Context(), "AA/x"), syscall.EIO)
+	wantPlain(t, "Delete", b.Delete(t.Context(), "AA/x", ""), syscall.EIO)
 }
 
 func TestCreateFailsWithTheSync(t *testing.T) {
@@ -148,7 +148,7 @@ func TestTakeBackSparesOthers(t *testing.T) {
 		if name != "AA" {
 			return nil
 		}
-		if err := other.Delete(t.Context(), "AA/x"); err != nil {
+		if err := other.Delete(t.Context(), "AA/x", ""); err != nil {
 			t.Error(err)
 		}
 		create(t, other, "AA/x", "other")

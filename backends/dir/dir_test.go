@@ -173,7 +173,7 @@ func callAll(ctx context.Context, b *Bucket, key string) map[string]error {
 	_, stat := b.Stat(ctx, key)
 	_, _, read := b.Read(ctx, key, "", make([]byte, 1), 0)
 	_, create := b.Create(ctx, key, []byte("body"))
-	return map[string]error{"Stat": stat, "Read": read, "Create": create, "Delete": b.Delete(ctx, key)}
+	return map[string]error{"Stat": stat, "Read": read, "Create": create, "Delete": b.Delete(ctx, key, "")}
 }
 
 func TestNamesThatAreNoKeys(t *testing.T) {

@@ -48,12 +48,12 @@ func TestKeysExcludeEachOther(t *testing.T) {
 	create(t, b, "d/e", "body")
 	_, err = b.Create(ctx, "d", nil)
 	wantPlain(t, "Create above an object", err, syscall.EISDIR)
-	if err := b.Delete(ctx, "d/e"); err != nil {
+	if err := b.Delete(ctx, "d/e", ""); err != nil {
 		t.Fatal(err)
 	}
 	_, err = b.Create(ctx, "d", nil)
 	wantPlain(t, "Create in place of an empty directory", err, syscall.EISDIR)
-	if err := b.Delete(ctx, "d"); err != nil {
+	if err := b.Delete(ctx, "d", ""); err != nil {
 		t.Errorf("Delete of a directory: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(b.root.Name(), "d")); err != nil {

@@ -24,7 +24,7 @@ func TestReplacingExcludesOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, call := range map[string]func(context.Context) error{
-		"Delete": func(ctx context.Context) error { return other.Delete(ctx, "d/x") },
+		"Delete": func(ctx context.Context) error { return other.Delete(ctx, "d/x", "") },
 		"Replace": func(ctx context.Context) error {
 			_, err := other.Replace(ctx, "d/x", obj.Version, []byte("two"))
 			return err
@@ -40,7 +40,7 @@ func TestReplacingExcludesOthers(t *testing.T) {
 		}
 	}
 	held.Close()
-	if err := other.Delete(t.Context(), "d/x"); err != nil {
+	if err := other.Delete(t.Context(), "d/x", ""); err != nil {
 		t.Error(err)
 	}
 }
@@ -55,7 +55,7 @@ func TestDeleteOfAReadOnlyFile(t *testing.T) {
 	if err := os.Chmod(filepath.Join(root, "x"), 0o400); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Delete(t.Context(), "x"); err != nil {
+	if err := b.Delete(t.Context(), "x", ""); err != nil {
 		t.Error(err)
 	}
 }

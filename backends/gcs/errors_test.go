@@ -87,7 +87,7 @@ func TestDeleteOfMissing(t *testing.T) {
 	f := newFake(t, status(404, noSuchObject), status(404, "Not Found"), status(200, emptyPage))
 	b := f.open(0)
 	for range 2 {
-		if err := b.Delete(t.Context(), "x"); err != nil {
+		if err := b.Delete(t.Context(), "x", ""); err != nil {
 			t.Error(err)
 		}
 	}

@@ -45,7 +45,7 @@ func (b *Bucket) pinned(ctx context.Context, c *call, key, version string) (back
 	return obj, err
 }
 
-func (b *Bucket) Delete(ctx context.Context, key string) error {
+func (b *Bucket) Delete(ctx context.Context, key, version string) error {
 	if err := backends.CheckKey("delete", key); err != nil {
 		return err
 	}

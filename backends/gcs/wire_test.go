@@ -76,7 +76,7 @@ func create(ctx context.Context, b *Bucket, key string, body []byte) func() erro
 }
 
 func remove(ctx context.Context, b *Bucket, key string) func() error {
-	return func() error { return b.Delete(ctx, key) }
+	return func() error { return b.Delete(ctx, key, "") }
 }
 
 func list(ctx context.Context, b *Bucket, prefix string) func() error {

@@ -76,7 +76,7 @@ func (t *transfer) measure(b *testing.B, bucket *Bucket, body, got []byte, up, d
 	if !bytes.Equal(got, body) {
 		b.Fatal("got another file")
 	}
-	if err := bucket.Delete(b.Context(), "x"); err != nil {
+	if err := bucket.Delete(b.Context(), "x", ""); err != nil {
 		b.Fatal(err)
 	}
 }

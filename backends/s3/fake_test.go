@@ -70,7 +70,7 @@ func counted(h http.HandlerFunc) (http.HandlerFunc, func() int) {
 // calls are the methods of a bucket, by the names that errors have.
 var calls = map[string]func(context.Context, *Bucket) error{
 	"stat":   func(ctx context.Context, b *Bucket) error { _, err := b.Stat(ctx, "d/x"); return err },
-	"delete": func(ctx context.Context, b *Bucket) error { return b.Delete(ctx, "d/x") },
+	"delete": func(ctx context.Context, b *Bucket) error { return b.Delete(ctx, "d/x", "") },
 	"create": func(ctx context.Context, b *Bucket) error {
 		_, err := b.Create(ctx, "d/x", pattern(1000))
 		return err

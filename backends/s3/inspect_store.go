@@ -90,7 +90,7 @@ func (e *examination) verifies(ctx context.Context, m mode) (bool, error) {
 	// Whatever the answer was, the object may be there.
 	clear, cancel := context.WithTimeout(context.WithoutCancel(ctx), inspect.Patience)
 	defer cancel()
-	if left := e.Delete(clear, key); left != nil {
+	if left := e.Delete(clear, key, ""); left != nil {
 		return false, fmt.Errorf("the object %s may be left in the bucket: %w", key, inspect.Lacking(left, "s3:DeleteObject"))
 	}
 	if err != nil {

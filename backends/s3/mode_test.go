@@ -126,7 +126,7 @@ func worksAround(t *testing.T, b *Bucket, w *wire) {
 		if n, _, err := b.Read(t.Context(), "x", "", got, 0); err != nil || !bytes.Equal(got[:n], body) {
 			t.Errorf("got %d bytes, error %v", n, err)
 		}
-		if err := b.Delete(t.Context(), "x"); err != nil {
+		if err := b.Delete(t.Context(), "x", ""); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -15,7 +15,7 @@ func TestReplaceInPartsIsConditional(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := b.Delete(t.Context(), "x"); err != nil {
+		if err := b.Delete(t.Context(), "x", ""); err != nil {
 			t.Fatal(err)
 		}
 		body := pattern(partThreshold + 1)

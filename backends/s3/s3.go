@@ -48,7 +48,7 @@ func (b *Bucket) Stat(ctx context.Context, key string) (backends.Object, error) 
 	return obj, nil
 }
 
-func (b *Bucket) Delete(ctx context.Context, key string) error {
+func (b *Bucket) Delete(ctx context.Context, key, version string) error {
 	if err := admit(ctx, "delete", key); err != nil {
 		return err
 	}

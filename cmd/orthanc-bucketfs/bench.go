@@ -116,7 +116,7 @@ func runBench(ctx context.Context, c *call, cfg Config, p benchPlan) (report ben
 func removeScratch(ctx context.Context, cfg Config, bucket backends.Bucket, scratch string) error {
 	for obj, err := range backends.All(ctx, bucket, scratch+"/") {
 		if err == nil {
-			err = bucket.Delete(ctx, obj.Key)
+			err = bucket.Delete(ctx, obj.Key, "")
 		}
 		if err != nil {
 			return fmt.Errorf("bench: deleting what was stored below %s: %w: delete it yourself", scratch, err)

@@ -73,7 +73,7 @@ func (d *directTarget) read(ctx context.Context, name string, into []byte) error
 }
 
 func (d *directTarget) remove(ctx context.Context, name string) error {
-	return d.bucket.Delete(ctx, name)
+	return d.bucket.Delete(ctx, name, "")
 }
 
 // mountTarget is a mount, of a child process unless dir is given.

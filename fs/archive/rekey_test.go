@@ -100,7 +100,7 @@ func (r *rig) meanwhile(t *testing.T, n int, happen func(ctx context.Context)) {
 func TestRekeyOfADeletedFile(t *testing.T) {
 	r := newRig()
 	r.fill(t, r.store(t, 1), 5)
-	r.meanwhile(t, 3, func(ctx context.Context) { _ = r.mem.Delete(ctx, uuid(t, 3).Key()) })
+	r.meanwhile(t, 3, func(ctx context.Context) { _ = r.mem.Delete(ctx, uuid(t, 3).Key(), "") })
 	done, err := r.rekey(t, r.store(t, 2, 1), nil)
 	if err != nil || done.Gone != 1 || done.Failed != 0 || done.Resealed != 4 {
 		t.Errorf("%+v, %v, %v", done, err, r.failures)

@@ -143,7 +143,7 @@ func (r *rig) body(t testing.TB, key string) []byte {
 // put makes an object of body, in the place of any other.
 func (r *rig) put(t testing.TB, key string, body []byte) {
 	t.Helper()
-	_ = r.mem.Delete(t.Context(), key)
+	_ = r.mem.Delete(t.Context(), key, "")
 	if _, err := r.mem.Create(t.Context(), key, body); err != nil {
 		t.Fatal(err)
 	}

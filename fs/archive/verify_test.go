@@ -53,7 +53,7 @@ func TestVerifyFindsWhatIsBad(t *testing.T) {
 func newSealer(t *testing.T, r *rig, id uint32, u attachment.UUID) *attachment.Store {
 	t.Helper()
 	s := r.store(t, id)
-	_ = r.mem.Delete(t.Context(), u.Key())
+	_ = r.mem.Delete(t.Context(), u.Key(), "")
 	if _, err := s.Create(u).Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestVerifyTellsOutagesFromDamage(t *testing.T) {
 			return backendtest.Fail(away)
 		case c.Key == uuid(t, 3).Key():
 			return func(ctx context.Context, q *backendtest.Request) error {
-				_ = r.mem.Delete(ctx, c.Key)
+				_ = r.mem.Delete(ctx, c.Key, "")
 				return q.Do(ctx)
 			}
 		}

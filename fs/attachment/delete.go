@@ -52,20 +52,20 @@ func (s *Store) deleteRepeatedly(ctx context.Context, u UUID) error {
 
 func (s *Store) deleteObjects(ctx context.Context, u UUID) error {
 	if s.fallback != nil {
-		if err := s.fallback.Delete(ctx, u.Key()); err != nil {
+		if err := s.fallback.Delete(ctx, u.Key(), ""); err != nil {
 			return fmt.Errorf("in the fallback directory: %w", err)
 		}
 	}
 	if s.layout == Flat {
 		flat, err := s.flatObjects(ctx, u)
 		for i := 0; err == nil && i < len(flat); i++ {
-			err = s.bucket.Delete(ctx, flat[i].Key)
+			err = s.bucket.Delete(ctx, flat[i].Key, "")
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return s.bucket.Delete(ctx, u.Key())
+	return s.bucket.Delete(ctx, u.Key(), "")
 }
 
 // final reports that err is an answer and not trouble.

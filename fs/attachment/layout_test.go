@@ -21,7 +21,7 @@ func (r *rig) move(t testing.TB, u UUID, key string) {
 	if _, err := r.mem.Create(t.Context(), key, body); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.mem.Delete(t.Context(), u.Key()); err != nil {
+	if err := r.mem.Delete(t.Context(), u.Key(), ""); err != nil {
 		t.Fatal(err)
 	}
 	r.shelf.forget(u) // it was not stored here
@@ -199,7 +199,7 @@ func TestFlatNameGoneIsAChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.mem.Delete(t.Context(), u.String()+".dcm"); err != nil {
+	if err := r.mem.Delete(t.Context(), u.String()+".dcm", ""); err != nil {
 		t.Fatal(err)
 	}
 	_, err = r.Open(t.Context(), info)

@@ -135,7 +135,7 @@ func TestListingExpires(t *testing.T) {
 		if _, err := r.Stat(t.Context(), other); err != nil {
 			t.Errorf("an attachment that is not in the listing: %v", err)
 		}
-		if err := r.mem.Delete(t.Context(), u.Key()); err != nil {
+		if err := r.mem.Delete(t.Context(), u.Key(), ""); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(max(DefaultTiming().Listing, DefaultTiming().Recent) + time.Millisecond)

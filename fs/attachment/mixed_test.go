@@ -118,7 +118,7 @@ func TestPlaintextSealedMeanwhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.mem.Delete(t.Context(), u.Key()); err != nil {
+	if err := r.mem.Delete(t.Context(), u.Key(), ""); err != nil {
 		t.Fatal(err)
 	}
 	store(t, r, u, content)
@@ -250,7 +250,7 @@ func TestImportedFromFallbackMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	store(t, r, u, []byte("content"))
-	if err := old.Delete(t.Context(), u.Key()); err != nil {
+	if err := old.Delete(t.Context(), u.Key(), ""); err != nil {
 		t.Fatal(err)
 	}
 	_, err = r.Open(t.Context(), info)

@@ -224,7 +224,7 @@ func TestRangesOfTwoVersions(t *testing.T) {
 		}
 		return func(ctx context.Context, req *backendtest.Request) error {
 			once.Do(func() {
-				if err := r.mem.Delete(ctx, u.Key()); err != nil {
+				if err := r.mem.Delete(ctx, u.Key(), ""); err != nil {
 					t.Error(err)
 				}
 				if _, err := r.mem.Create(ctx, u.Key(), testContent(4*rangeSize, 2)); err != nil {

@@ -116,7 +116,7 @@ func (o *orphans) look(ctx context.Context, u UUID, s *suspect) (done bool, err 
 		return false, err
 	}
 	defer o.store.shelf.forget(u)
-	if err := o.store.bucket.Delete(ctx, u.Key()); err != nil {
+	if err := o.store.bucket.Delete(ctx, u.Key(), ""); err != nil {
 		return false, err
 	}
 	s.decided = true

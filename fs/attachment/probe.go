@@ -76,7 +76,7 @@ func (s *Store) createProbe(ctx context.Context, key string, body []byte) error 
 func (s *Store) deleteProbe(ctx context.Context, key string) error {
 	ctx, cancel := s.timing.Request.bound(context.WithoutCancel(ctx), 0)
 	defer cancel()
-	return s.bucket.Delete(ctx, key)
+	return s.bucket.Delete(ctx, key, "")
 }
 
 var errUnexpected = errors.New("the request succeeded")

@@ -131,7 +131,7 @@ func TestContentsAreKeptForAMoment(t *testing.T) {
 			if opened {
 				wantRead(t, r, testUUID(1), []byte("content"))
 			}
-			if err := r.mem.Delete(t.Context(), testUUID(1).Key()); err != nil { // by another machine
+			if err := r.mem.Delete(t.Context(), testUUID(1).Key(), ""); err != nil { // by another machine
 				t.Fatal(err)
 			}
 			time.Sleep(moment - time.Second)

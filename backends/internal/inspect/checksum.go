@@ -34,5 +34,5 @@ func (s *Scratch) Checksum(kind string, create func(ctx context.Context, key str
 func (s *Scratch) drop(ctx context.Context, key string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Patience)
 	defer cancel()
-	return s.bucket.Delete(ctx, key)
+	return s.bucket.Delete(ctx, key, "")
 }

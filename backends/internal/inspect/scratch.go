@@ -143,7 +143,7 @@ func (s *Scratch) Run(ctx context.Context, steps ...Step) []backends.Finding {
 }
 
 func (s *Scratch) clear(ctx context.Context) error {
-	err := s.bucket.Delete(ctx, s.key)
+	err := s.bucket.Delete(ctx, s.key, "")
 	if err == nil {
 		s.stored = false
 	}
