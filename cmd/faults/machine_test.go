@@ -42,7 +42,8 @@ func newMachine(t testing.TB, b backends.Bucket, patience, deletes time.Duration
 			Commit:  call,
 			Settle:  call,
 			Delete:  deletes,
-			Orphans: []time.Duration{20 * time.Millisecond, 100 * time.Millisecond, time.Second, 2 * time.Second, 5 * time.Second, 20 * time.Second},
+			Looks:   []time.Duration{20 * time.Millisecond, 100 * time.Millisecond, time.Second, 2 * time.Second, 5 * time.Second, 20 * time.Second},
+			Late:    30 * time.Second,
 		},
 	})}
 }

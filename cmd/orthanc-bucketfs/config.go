@@ -21,6 +21,7 @@ type Config struct {
 	Owner       string       `toml:"owner"`
 	LocalDir    string       `toml:"local_dir"`
 	FallbackDir string       `toml:"fallback_dir"`
+	StateDir    string       `toml:"state_dir"`
 	SoleWriter  bool         `toml:"sole_writer"`
 	ReadOnly    bool         `toml:"read_only"`
 	Dir         DirBackend   `toml:"dir"`
@@ -78,6 +79,7 @@ func defaultConfig() Config {
 		Mountpoint: "/var/lib/orthanc/db",
 		Layout:     "legacy",
 		Owner:      "orthanc:orthanc",
+		StateDir:   "/run/orthanc-bucketfs",
 		S3:         s3.DefaultConfig(),
 		Azure:      azure.DefaultConfig(),
 		GCS:        gcs.DefaultConfig(),

@@ -16,6 +16,7 @@ import (
 	"orthanc-bucketfs/cmd/internal/metrics"
 	"orthanc-bucketfs/fs"
 	"orthanc-bucketfs/fs/attachment"
+	"orthanc-bucketfs/fs/unsettled"
 )
 
 // drainPatience is how long a stop waits for files that are being written.
@@ -76,9 +77,18 @@ func newMounting(c *call, file string, cfg Config) *mounting {
 }
 
 func (m *mounting) run(ctx context.Context) error {
+	uploads, err := openUploads(m.cfg, m.log)
+	if err != nil {
+		return err
+	}
+	return errors.Join(m.runStack(ctx, uploads), uploads.Close())
+}
+
+func (m *mounting) runStack(ctx context.Context, uploads *unsettled.Journal) error {
 	logOperation := operationLog(m.log)
 	s, err := openStack(ctx, m.cfg, m.log, hooks{
 		request: []backends.Observer{m.metrics.Request},
+		uploads: uploads,
 		operation: func(op attachment.Operation) {
 			m.metrics.Operation(op)
 			logOperation(op)

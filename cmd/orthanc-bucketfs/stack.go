@@ -16,6 +16,7 @@ import (
 	"orthanc-bucketfs/crypto"
 	"orthanc-bucketfs/fs/attachment"
 	"orthanc-bucketfs/fs/budget"
+	"orthanc-bucketfs/fs/unsettled"
 )
 
 // budgetPatience is how long a file waits for memory before it is refused.
@@ -34,10 +35,11 @@ type stack struct {
 // keys holds the key ring in use: none without encryption. It may be replaced.
 type keys = atomic.Pointer[crypto.KeyRing]
 
-// hooks are told of what a stack does. The zero hooks are none.
+// hooks are told of what a stack does, or note it. The zero hooks are none.
 type hooks struct {
 	request   []backends.Observer
 	operation func(attachment.Operation)
+	uploads   *unsettled.Journal // or nil
 }
 
 // openStack wires configuration, keys, bucket and budget together. What is
@@ -75,6 +77,8 @@ func newStack(cfg Config, codec attachment.Codec, keys *keys, bucket backends.Bu
 		Budget: s.budget,
 		Log:    log,
 		Timing: attachment.DefaultTiming(),
+
+		Journal: h.uploads,
 
 		Observe: h.operation,
 

@@ -139,6 +139,12 @@ func (f *faults) checkPaths(c *Config, lookupEnv func(string) (string, bool)) {
 	if c.FallbackDir != "" {
 		fallback = f.expandPath("fallback_dir", &c.FallbackDir, lookupEnv)
 	}
+	if c.StateDir != "" {
+		state := f.expandPath("state_dir", &c.StateDir, lookupEnv)
+		f.keepOut(state, mountpoint, "it would be out of reach once the bucket is mounted")
+		f.keepOut(state, bucket, "its files would be taken for objects")
+		f.keepOut(state, local, "whoever can use the mount could change it")
+	}
 	f.keepApart(bucket, mountpoint, "the daemon would wait for itself")
 	f.keepApart(local, mountpoint, "the daemon would wait for itself")
 	f.keepApart(local, bucket, "local files and objects would be taken for each other")

@@ -10,6 +10,7 @@ import (
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/fs/memory"
+	"orthanc-bucketfs/fs/unsettled"
 )
 
 // commit seals what is in buf, where it lies, and stores it under u.
@@ -35,8 +36,15 @@ func (s *Store) upload(ctx context.Context, u UUID, buf *memory.Buffer) (backend
 	if err := buf.Resize(ctx, int64(buf.Size())); err != nil {
 		return backends.Object{}, err
 	}
-	if err := s.orphans.resolve(ctx, u); err != nil {
+	size := int64(buf.Size())
+	try, err := s.unsettled.Begin(u.Key(), s.timing.Commit.For(size)+s.timing.Settle.For(size))
+	if err != nil {
 		return backends.Object{}, err
+	}
+	ctx, cancel := context.WithDeadline(ctx, try.Deadline)
+	defer cancel()
+	if obj, ok, err := s.adopt(ctx, u, try, buf); ok || err != nil {
+		return obj, err
 	}
 	if err := buf.Trim(); err != nil {
 		return backends.Object{}, err
@@ -45,51 +53,107 @@ func (s *Store) upload(ctx context.Context, u UUID, buf *memory.Buffer) (backend
 	if err := s.codec.Seal(u, frame); err != nil {
 		return backends.Object{}, err
 	}
-	return s.create(ctx, u, frame)
+	return s.create(ctx, u, try, frame)
+}
+
+// adopt takes an earlier upload of the same content, whose outcome was open, for
+// this one, if there is one.
+func (s *Store) adopt(ctx context.Context, u UUID, try *unsettled.Try, buf *memory.Buffer) (obj backends.Object, ok bool, err error) {
+	if !try.Repeats {
+		return backends.Object{}, false, nil
+	}
+	obj, ok, err = try.Adopt(ctx, sha256.Sum256(buf.Content()))
+	if err != nil {
+		return obj, false, fmt.Errorf("an earlier upload is not settled: %w", err)
+	}
+	if ok {
+		s.settled(u, obj, try)
+	}
+	return obj, ok, nil
 }
 
 // create stores body under u's key, and settles it if the answer does not say
 // what became of it. It may overwrite body.
-func (s *Store) create(ctx context.Context, u UUID, body []byte) (backends.Object, error) {
+func (s *Store) create(ctx context.Context, u UUID, try *unsettled.Try, body []byte) (backends.Object, error) {
+	try.Send(unsettled.MarkOf(body))
 	bounded, cancel := s.timing.Commit.bound(ctx, int64(len(body)))
 	defer cancel()
 	obj, err := s.bucket.Create(bounded, u.Key(), body)
-	if err == nil || final(err) {
+	switch {
+	case err == nil:
+		try.Stored()
+		return obj, nil
+	case final(err):
+		try.Refused()
 		return obj, err
 	}
-	return s.settle(ctx, u, body, err)
+	return s.settle(ctx, u, try, body, err)
 }
 
 // settle finds out what became of an upload that ended with cause. An object
 // that already exists may be ours, too: a retry below meets what the first
-// attempt had stored.
-func (s *Store) settle(ctx context.Context, u UUID, body []byte, cause error) (backends.Object, error) {
-	ours := sha256.Sum256(body)
-	ctx, cancel := s.timing.Settle.bound(ctx, int64(len(body)))
+// attempt had stored. Unless it is, more may still arrive of what was sent.
+func (s *Store) settle(ctx context.Context, u UUID, try *unsettled.Try, body []byte, cause error) (backends.Object, error) {
+	sent := s.describe(u, body)
+	ctx, cancel := s.timing.Settle.bound(ctx, sent.Size)
 	defer cancel()
 	// body will not be sent again, so it serves as the memory to read into.
 	n, obj, err := s.bucket.Read(ctx, u.Key(), "", body, 0)
+	whole := err == nil && n == len(body) && obj.Size == sent.Size
+	if whole && sha256.Sum256(body) == sent.Digest {
+		s.settled(u, obj, try)
+		return obj, nil
+	}
+	s.shelf.forget(u)
+	try.Open(sent)
 	switch {
-	case err == nil && n == len(body) && obj.Size == int64(n) && sha256.Sum256(body) == ours:
-		s.Counters.Settled.Add(1)
-		s.log.Info("upload settled: the answer was lost, the object is whole", "key", u.Key(), "etag", obj.Version)
+	case whole && try.IsOpen(sha256.Sum256(body), sent.Content):
+		s.settled(u, obj, try)
 		return obj, nil
 	case err == nil:
 		return obj, fmt.Errorf("%w (upload ended with: %v)", fs.ErrExist, cause)
 	case errors.Is(err, fs.ErrNotExist) && errors.Is(cause, fs.ErrExist):
 		return backends.Object{}, cause // somebody else's, gone by now
 	}
-	// The object may be there, or may still arrive.
-	s.orphans.watch(u, &suspect{size: int64(len(body)), digest: ours})
-	return backends.Object{}, unsettled(cause, err)
+	return backends.Object{}, unsettledError(cause, err)
 }
 
-// unsettled returns the error of an upload that ended with cause and could not
+func (s *Store) settled(u UUID, obj backends.Object, try *unsettled.Try) {
+	try.Stored()
+	s.Counters.Settled.Add(1)
+	s.log.Info("upload settled: the answer was lost, the object is whole", "key", u.Key(), "etag", obj.Version)
+}
+
+// describe returns what is to be known of an upload to recognise it. It
+// overwrites body with the file that is sealed in it.
+func (s *Store) describe(u UUID, body []byte) unsettled.Upload {
+	sent := unsettled.Upload{Mark: unsettled.MarkOf(body), Size: int64(len(body)), Digest: sha256.Sum256(body)}
+	if content, err := s.codec.Open(u, backends.Object{}, body); err == nil {
+		sent.Content = sha256.Sum256(content)
+	}
+	return sent
+}
+
+// unsettledError is the error of an upload that ended with cause and could not
 // be settled because of err. It wraps neither that something exists, for that
 // may be the caller's own object, nor that it does not, for it may still come.
-func unsettled(cause, err error) error {
+func unsettledError(cause, err error) error {
 	if errors.Is(cause, fs.ErrExist) {
 		return fmt.Errorf("%w (upload ended with: %v)", err, cause)
 	}
 	return fmt.Errorf("%w (settling: %v)", cause, err)
+}
+
+func (s *Store) unsettledOptions(o Options) unsettled.Options {
+	return unsettled.Options{
+		Bucket: o.Bucket, Log: o.Log, Guard: guarded, Journal: o.Journal,
+		Pauses: o.Timing.Looks, Late: o.Timing.Late, Look: o.Timing.Settle.Base,
+		Gone: func(key string) {
+			s.Counters.OrphansGone.Add(1)
+			if u, ok := ParseKey(key); ok {
+				s.shelf.forget(u)
+			}
+		},
+		Left: func(string, error) { s.Counters.OrphansLeft.Add(1) },
+	}
 }

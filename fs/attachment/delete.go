@@ -1,6 +1,7 @@
 package attachment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,22 +36,43 @@ func (s *Store) Delete(ctx context.Context, u UUID) (err error) {
 }
 
 // deleteRepeatedly deletes last what hides the rest, so that a failure midway
-// never shows what was hidden.
+// never shows what was hidden. A version that is known is deleted as such: should
+// the request arrive late, it takes nothing that was stored meanwhile.
 func (s *Store) deleteRepeatedly(ctx context.Context, u UUID) error {
+	version := s.knownVersion(u)
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
-		err := s.deleteObjects(ctx, u)
+		err := s.deleteObjects(ctx, u, version)
 		if err == nil || final(err) {
 			return err
+		}
+		if errors.Is(err, backends.ErrChanged) {
+			if version, err = s.versionNow(ctx, u); errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return err
+			return cmp.Or(err, context.Cause(ctx))
 		}
 	}
 }
 
-func (s *Store) deleteObjects(ctx context.Context, u UUID) error {
+// knownVersion returns the version of u's object in layout legacy if that takes
+// no request.
+func (s *Store) knownVersion(u UUID) string {
+	if info, ok := s.shelf.find(u); ok && info.at == (location{}) {
+		return info.Version
+	}
+	return ""
+}
+
+func (s *Store) versionNow(ctx context.Context, u UUID) (string, error) {
+	obj, err := s.bucket.Stat(ctx, u.Key())
+	return obj.Version, err
+}
+
+func (s *Store) deleteObjects(ctx context.Context, u UUID, version string) error {
 	if s.fallback != nil {
 		if err := s.fallback.Delete(ctx, u.Key(), ""); err != nil {
 			return fmt.Errorf("in the fallback directory: %w", err)
@@ -65,7 +87,7 @@ func (s *Store) deleteObjects(ctx context.Context, u UUID) error {
 			return err
 		}
 	}
-	return s.bucket.Delete(ctx, u.Key(), "")
+	return s.unsettled.Delete(ctx, u.Key(), version)
 }
 
 // final reports that err is an answer and not trouble.

@@ -95,7 +95,7 @@ func (s *Store) loadDir(ctx context.Context, aa byte) ([]entry, error) {
 	var entries []entry
 	err := s.eachPage(ctx, s.bucket, backends.ListOptions{Prefix: s.layout.prefix(aa)}, func(page backends.Page) {
 		for _, obj := range page.Objects {
-			if u, f, ok := s.layout.parse(obj.Key); ok {
+			if u, f, ok := s.layout.parse(obj.Key); ok && !s.unsettled.Hidden(obj.Key) {
 				entries = append(entries, entry{u, obj.Size, obj.Modified.UnixNano(), f})
 			}
 		}

@@ -56,8 +56,14 @@ func (s *Store) locate(ctx context.Context, u UUID) (found, error) {
 	return f, err
 }
 
+// look finds u under its legacy key. An upload whose outcome is open is not there.
 func (s *Store) look(ctx context.Context, u UUID) (found, error) {
-	if s.mixed {
+	switch hidden, err := s.unsettled.Hides(ctx, u.Key()); {
+	case err != nil:
+		return found{}, err
+	case hidden:
+		return found{}, fs.ErrNotExist
+	case s.mixed:
 		return sniff(ctx, s.bucket, u.Key(), "")
 	}
 	obj, first, err := s.peek(ctx, u.Key())

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"iter"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/crypto"
 	"orthanc-bucketfs/fs/memory"
+	"orthanc-bucketfs/fs/unsettled"
 )
 
 // This file is for those that work on the objects of a bucket one by one, as
@@ -189,7 +189,7 @@ func (s *Store) takePlace(ctx context.Context, r Record, body []byte) error {
 	}
 	settling, cancelSettling := s.timing.Settle.bound(ctx, int64(len(body)))
 	defer cancelSettling()
-	same, readErr := s.holds(settling, r.Object.Key, version, int64(len(body)), sha256.Sum256(body), readBackChunk)
+	same, readErr := unsettled.Holds(settling, s.bucket, r.Object.Key, version, int64(len(body)), sha256.Sum256(body), readBackChunk)
 	switch {
 	case readErr == nil && same:
 		return nil
@@ -199,31 +199,6 @@ func (s *Store) takePlace(ctx context.Context, r Record, body []byte) error {
 		return changedIfGone(fmt.Errorf("reading back what was stored: %w", readErr))
 	}
 	return fmt.Errorf("%w: what was read back is not what was stored; verify it, and restore it from a backup if it is bad", crypto.ErrCorrupt)
-}
-
-// holds reports whether that version of the object under key has so many bytes,
-// with that digest. If version is empty, it is the one that is there. It reads so
-// much at a time.
-func (s *Store) holds(ctx context.Context, key, version string, size int64, digest [sha256.Size]byte, at int64) (bool, error) {
-	chunk := make([]byte, min(at, size+1))
-	read := sha256.New()
-	for off := int64(0); ; {
-		n, obj, err := s.bucket.Read(ctx, key, version, chunk, off)
-		if err != nil {
-			return false, err
-		}
-		if obj.Size != size {
-			return false, nil
-		}
-		version = obj.Version
-		read.Write(chunk[:n])
-		if off += int64(n); off == size {
-			return [sha256.Size]byte(read.Sum(nil)) == digest, nil
-		}
-		if n == 0 {
-			return false, io.ErrUnexpectedEOF
-		}
-	}
 }
 
 // ProveReplace proves with an object of its own, which it deletes, that the

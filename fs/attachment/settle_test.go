@@ -13,6 +13,7 @@ import (
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/backends/backendtest"
 	"orthanc-bucketfs/crypto"
+	"orthanc-bucketfs/fs/unsettled"
 )
 
 var errOutage = errors.New("store is out of reach")
@@ -184,12 +185,217 @@ func TestOthersObjectIsLeftAlone(t *testing.T) {
 			wantErr(t, err, fs.ErrExist)
 		}
 		// The same when it cannot be looked at for a while.
-		r.faulty.Inject(backendtest.Nth(backendtest.OpRead, 3, backendtest.Fail(errOutage)))
+		r.faulty.Inject(backendtest.Each(backendtest.OpRead, backendtest.Fail(errOutage)))
 		_, err := commit(r, testUUID(1), "content")
 		wantErr(t, err, errOutage)
+		r.faulty.Inject()
 		time.Sleep(time.Hour)
 		if _, body := raw(t, r.mem, testUUID(1).Key()); !bytes.Equal(body, others) {
 			t.Error("somebody else's object was changed")
+		}
+		r.done(t)
+	})
+}
+
+// lostUpload makes the next commit of u fail: the store takes the object, and
+// neither says so nor answers until Reset.
+func lostUpload(t *testing.T, r *rig, u UUID, content string) {
+	t.Helper()
+	r.faulty.Inject(
+		backendtest.Each(backendtest.OpCreate, backendtest.LoseAnswer(errOutage)),
+		backendtest.Each(backendtest.OpRead, backendtest.Fail(errOutage)),
+		backendtest.Each(backendtest.OpStat, backendtest.Fail(errOutage)))
+	_, err := commit(r, u, content)
+	wantErr(t, err, errOutage)
+	r.faulty.Reset()
+}
+
+// The name of a refused store is gone, although its object is there.
+func TestNameOfARefusedStoreIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := sealedRig(t)
+		if _, err := r.Names(t.Context(), testUUID(1)[0], testUUID(1)[1]); err != nil { // a listing that is believed
+			t.Fatal(err)
+		}
+		lostUpload(t, r, testUUID(1), "content")
+		raw(t, r.mem, testUUID(1).Key())
+		_, err := r.Stat(t.Context(), testUUID(1))
+		wantErr(t, err, fs.ErrNotExist)
+		for range 2 { // with a listing from before, and with one from now
+			names, err := r.Names(t.Context(), testUUID(1)[0], testUUID(1)[1])
+			if err != nil || len(names) > 0 {
+				t.Errorf("listed: %v (%v)", names, err)
+			}
+			time.Sleep(DefaultTiming().Listing + time.Millisecond)
+		}
+		r.done(t)
+	})
+}
+
+// Orthanc's next try of the same file finds what the first one has stored, and
+// takes it: nothing is sent, and nothing deleted.
+func TestRetryAdoptsTheSameContent(t *testing.T) {
+	for name, codec := range map[string]Codec{"sealed": Sealed(testRing(t, 1)), "plain": Plain()} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, codec)
+				lostUpload(t, r, testUUID(1), "content")
+				stored, _ := raw(t, r.mem, testUUID(1).Key())
+				info, err := commit(r, testUUID(1), "content")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if info.Version != stored.Version {
+					t.Errorf("acknowledged version %s, the object has %s", info.Version, stored.Version)
+				}
+				if n := r.faulty.Calls(backendtest.OpCreate, backendtest.OpDelete, backendtest.OpReplace); n != 0 {
+					t.Errorf("%d requests that change something", n)
+				}
+				time.Sleep(time.Hour)
+				wantContent(t, r, testUUID(1), []byte("content"))
+				r.done(t)
+			})
+		})
+	}
+}
+
+// Another content under the same name is not taken for what was sent, and what
+// was sent goes.
+func TestRetryOfOtherContentAdoptsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := sealedRig(t)
+		lostUpload(t, r, testUUID(1), "content")
+		_, err := commit(r, testUUID(1), "CONTENT")
+		wantErr(t, err, fs.ErrExist)
+		time.Sleep(time.Hour)
+		_, err = r.mem.Stat(t.Context(), testUUID(1).Key())
+		wantErr(t, err, fs.ErrNotExist)
+		r.done(t)
+	})
+}
+
+// The first upload arrives after the next try has looked for it, and before that
+// one's own upload.
+func TestRetryMeetsALateArrival(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := sealedRig(t)
+		late := &lateBucket{Bucket: r.mem}
+		r.bucket = late
+		_, err := commit(r, testUUID(1), "content")
+		wantErr(t, err, errOutage)
+		r.bucket = r.faulty
+		r.faulty.Inject(backendtest.Each(backendtest.OpCreate, func(ctx context.Context, c *backendtest.Request) error {
+			late.arrive(t)
+			return c.Do(ctx)
+		}))
+		if _, err := commit(r, testUUID(1), "content"); err != nil {
+			t.Fatal(err)
+		}
+		r.faulty.Reset()
+		time.Sleep(time.Hour)
+		wantContent(t, r, testUUID(1), []byte("content"))
+		r.done(t)
+	})
+}
+
+// A request that was sent twice below arrives twice: deleted once, it is looked
+// for further on.
+func TestSecondArrivalIsDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := sealedRig(t)
+		late := &lateBucket{Bucket: r.mem}
+		r.bucket = late
+		_, err := commit(r, testUUID(1), "content")
+		wantErr(t, err, errOutage)
+		for range 2 {
+			late.arrive(t)
+			time.Sleep(2 * time.Minute)
+			_, err = r.mem.Stat(t.Context(), testUUID(1).Key())
+			wantErr(t, err, fs.ErrNotExist)
+		}
+		if n := r.Counters.OrphansGone.Load(); n != 1 {
+			t.Errorf("%d orphans counted, want 1", n)
+		}
+		r.done(t)
+	})
+}
+
+// A next try that is refused does not make the first one forgotten.
+func TestRefusedRetryForgetsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := sealedRig(t)
+		first := &lateBucket{Bucket: r.mem}
+		r.bucket = first
+		_, err := commit(r, testUUID(1), "content")
+		wantErr(t, err, errOutage)
+		r.bucket = &lateBucket{Bucket: r.mem}
+		_, err = commit(r, testUUID(1), "content")
+		wantErr(t, err, errOutage)
+		first.arrive(t)
+		time.Sleep(time.Hour)
+		_, err = r.mem.Stat(t.Context(), testUUID(1).Key())
+		wantErr(t, err, fs.ErrNotExist)
+		r.done(t)
+	})
+}
+
+// A delete whose answer did not come may still arrive, and would take what is
+// stored under its name meanwhile: nothing is.
+func TestNameOfAnUnansweredDeleteIsBurnt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := sealedRig(t)
+		lostUpload(t, r, testUUID(1), "content")
+		r.faulty.Inject(backendtest.Nth(backendtest.OpDelete, 1, backendtest.Fail(errOutage)))
+		time.Sleep(DefaultTiming().Looks[0] + time.Millisecond)
+		for range 3 {
+			_, err := commit(r, testUUID(1), "content")
+			wantErr(t, err, unsettled.ErrBurnt)
+			time.Sleep(time.Minute)
+		}
+		time.Sleep(DefaultTiming().Late)
+		if _, err := commit(r, testUUID(1), "content"); err != nil {
+			t.Errorf("the name cannot be used again: %v", err)
+		}
+		r.done(t)
+	})
+}
+
+// Orthanc's unlink is a delete like any other.
+func TestNameOfAnUnansweredUnlinkIsBurnt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := sealedRig(t)
+		store(t, r, testUUID(1), []byte("content"))
+		r.faulty.Reset()
+		r.faulty.Inject(backendtest.Nth(backendtest.OpDelete, 1, backendtest.Fail(errOutage)))
+		if err := r.Delete(t.Context(), testUUID(1)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := commit(r, testUUID(1), "content")
+		wantErr(t, err, unsettled.ErrBurnt)
+		r.done(t)
+	})
+}
+
+// With uploads that hang, the tries of one file end with the first one.
+func TestTriesShareADeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := sealedRig(t)
+		hang := backendtest.Hold(backendtest.NewGate())
+		r.faulty.Inject(backendtest.Each(backendtest.OpCreate, hang), backendtest.Each(backendtest.OpRead, hang))
+		start := time.Now()
+		for range 3 {
+			_, err := commit(r, testUUID(1), "content")
+			wantErr(t, err, context.DeadlineExceeded)
+			time.Sleep(10 * time.Millisecond)
+		}
+		timing := DefaultTiming()
+		if took, limit := time.Since(start), timing.Commit.For(100)+timing.Settle.For(100); took > limit+time.Second {
+			t.Errorf("three tries took %v, want at most %v", took, limit)
+		}
+		r.faulty.Reset()
+		time.Sleep(2 * unsettled.RepeatWindow)
+		if _, err := commit(r, testUUID(1), "content"); err != nil {
+			t.Errorf("a try that is not a repetition: %v", err)
 		}
 		r.done(t)
 	})

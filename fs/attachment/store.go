@@ -13,6 +13,7 @@ import (
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/fs/budget"
 	"orthanc-bucketfs/fs/memory"
+	"orthanc-bucketfs/fs/unsettled"
 )
 
 // Info describes a committed attachment.
@@ -52,6 +53,10 @@ type Options struct {
 	Log    *slog.Logger
 	Timing Timing
 
+	// Journal notes what is being stored, for the next process after a crash; or
+	// nil. The Store does not close it.
+	Journal *unsettled.Journal
+
 	// Observe is told of every operation when it has ended, if it is not nil.
 	// It is called concurrently, and must return soon.
 	Observe func(Operation)
@@ -73,20 +78,20 @@ type Counters struct {
 
 // Store keeps attachments in a bucket. It is safe for concurrent use.
 type Store struct {
-	bucket   backends.Bucket
-	layout   Layout
-	codec    Codec
-	mixed    bool            // plaintext is accepted among envelopes
-	fallback backends.Bucket // nil for none
-	memory   *memory.Pool
-	log      *slog.Logger
-	timing   Timing
-	listings *listings
-	shelf    *shelf
-	census   *census // nil unless this is the sole writer
-	orphans  *orphans
-	commits  sync.WaitGroup // commits in flight
-	observe  func(Operation)
+	bucket    backends.Bucket
+	layout    Layout
+	codec     Codec
+	mixed     bool            // plaintext is accepted among envelopes
+	fallback  backends.Bucket // nil for none
+	memory    *memory.Pool
+	log       *slog.Logger
+	timing    Timing
+	listings  *listings
+	shelf     *shelf
+	census    *census // nil unless this is the sole writer
+	unsettled *unsettled.Set
+	commits   sync.WaitGroup // commits in flight
+	observe   func(Operation)
 
 	Counters Counters
 }
@@ -106,18 +111,18 @@ func NewStore(o Options) *Store {
 		listings: newListings(o.Timing.Listing),
 		shelf:    newShelf(o.Timing, o.Budget.Limit()),
 	}
-	s.orphans = newOrphans(s)
+	s.unsettled = unsettled.New(s.unsettledOptions(o))
 	if o.SoleWriter {
 		s.census = newCensus(o.Log, s.stored, func() { s.Counters.OtherWriters.Add(1) })
 	}
 	return s
 }
 
-// Close waits for the commits in flight and stops looking for orphans; those
-// still undecided are logged and counted.
+// Close waits for the commits in flight and stops looking for uploads whose
+// outcome is open; without a journal they are logged and counted.
 func (s *Store) Close() {
 	s.commits.Wait()
-	s.orphans.close()
+	s.unsettled.Close()
 	s.census.close()
 	s.shelf.clear()
 	s.memory.Close()
@@ -164,6 +169,7 @@ func (s *Store) known(u UUID) (info Info, ok bool, err error) {
 	info, ok = s.shelf.find(u)
 	obj, seen, listed := s.listings.find(u)
 	listed = listed && (!s.mixed || namedSealed(obj.Key)) // else the size depends on what it holds
+	listed = listed && !s.unsettled.Hidden(obj.Key)
 	if !listed || ok && !seen.After(info.Seen) {
 		return info, ok, nil
 	}

@@ -27,9 +27,10 @@ func (p Patience) bound(ctx context.Context, size int64) (context.Context, conte
 type Timing struct {
 	Request Patience        // stat, listing page, fetch of an object
 	Commit  Patience        // upload
-	Settle  Patience        // reading back an upload whose answer was lost
+	Settle  Patience        // reading back an upload whose answer was lost; its base is also for a look afterwards
 	Delete  time.Duration   // unlink, retries included
-	Orphans []time.Duration // pauses before each look for an object of unknown fate
+	Looks   []time.Duration // pauses before each look for an upload whose outcome is open
+	Late    time.Duration   // how long a request may arrive after its call has ended
 	Listing time.Duration   // how long a listing is believed
 	Recent  time.Duration   // how long what was committed here is believed to be there
 	Moment  time.Duration   // how long contents are kept, and served without a look at the bucket; 0 to keep none
@@ -43,7 +44,8 @@ func DefaultTiming() Timing {
 		Commit:  Patience{Base: time.Minute, BytesPerSecond: slow},
 		Settle:  Patience{Base: 15 * time.Second, BytesPerSecond: slow},
 		Delete:  30 * time.Second,
-		Orphans: []time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute},
+		Looks:   []time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute},
+		Late:    15 * time.Minute,
 		Listing: 5 * time.Second,
 		Recent:  10 * time.Second,
 		Moment:  5 * time.Second,

@@ -12,8 +12,9 @@ import (
 // call but Discard and Delete reports an error, and nothing is uploaded. It is safe for
 // concurrent use.
 type Writer struct {
-	uuid  UUID
-	store *Store
+	uuid    UUID
+	store   *Store
+	release func() // of its claim
 
 	mu    sync.Mutex // guards all below; held during a commit
 	buf   *memory.Buffer
@@ -39,7 +40,7 @@ func (s *Store) Create(u UUID) *Writer {
 	s.census.note(u)
 	head, tail := s.codec.Frame()
 	s.Counters.Writing.Add(1)
-	return &Writer{uuid: u, store: s, buf: s.memory.New(head, tail)}
+	return &Writer{uuid: u, store: s, buf: s.memory.New(head, tail), release: s.unsettled.Claim(u.Key())}
 }
 
 // expedited is how many bytes an expedited Writer takes without asking for more
@@ -109,6 +110,7 @@ func (w *Writer) Commit(ctx context.Context) (Info, error) {
 	// If the commit panics, the half sealed buffer must not be used again.
 	w.become(failed)
 	w.err = ErrDiscarded
+	defer w.release()
 	defer w.buf.Free()
 	info, err := w.store.commit(context.WithoutCancel(ctx), w.uuid, w.buf)
 	if err != nil {
@@ -155,6 +157,7 @@ func (w *Writer) Delete() (wasCommitted bool) {
 	if w.state == writing {
 		w.buf.Free()
 		w.become(deleted)
+		w.release()
 		w.info = Info{}
 	}
 	return w.state == committed
@@ -167,6 +170,7 @@ func (w *Writer) become(next writerState) {
 		w.store.Counters.Writing.Add(-1)
 	case w.state != writing && next == writing:
 		w.store.Counters.Writing.Add(1)
+		w.release = w.store.unsettled.Claim(w.uuid.Key())
 	}
 	w.state = next
 }
@@ -191,6 +195,9 @@ func (w *Writer) resize(ctx context.Context, size int64) error {
 }
 
 func (w *Writer) fail(err error) error {
+	if w.state == writing {
+		defer w.release()
+	}
 	w.become(failed)
 	w.err = err
 	w.buf.Free()

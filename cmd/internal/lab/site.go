@@ -79,6 +79,7 @@ func (s *Site) configure(budgetMiB int, backend, settings string) error {
 backend    = %q
 owner      = ""
 local_dir  = %q
+state_dir  = %q
 sole_writer = %v
 
 [%s]
@@ -88,7 +89,7 @@ sole_writer = %v
 enable = true
 master_key = { id = 1, path = %q }
 max_concurrent_input_mib = %d
-`, s.Mountpoint(), backend, local, s.alone, backend, settings, s.Key(), budgetMiB)
+`, s.Mountpoint(), backend, local, filepath.Join(s.Dir, "state"), s.alone, backend, settings, s.Key(), budgetMiB)
 	return os.WriteFile(s.config(), []byte(config), 0o600)
 }
 

@@ -1,0 +1,375 @@
+package attachment
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/backendtest"
+	"orthanc-bucketfs/fs/unsettled"
+)
+
+// interleavings is how many faults there are in one interleaving, at most.
+var interleavings = flag.Int("interleavings", 2, "faults in one interleaving at most")
+
+// choices goes through all sequences of choices, depth first.
+type choices struct {
+	taken, widths []int
+	at            int
+}
+
+// next returns a number below n.
+func (c *choices) next(n int) int {
+	if c.at == len(c.taken) {
+		c.taken, c.widths = append(c.taken, 0), append(c.widths, n)
+	}
+	c.at++
+	return min(c.taken[c.at-1], n-1)
+}
+
+// advance prepares the next sequence. It reports false after the last one.
+func (c *choices) advance() bool {
+	c.at = 0
+	for i := len(c.taken) - 1; i >= 0; i-- {
+		if c.taken[i]++; c.taken[i] < c.widths[i] {
+			c.taken, c.widths = c.taken[:i+1], c.widths[:i+1]
+			return true
+		}
+	}
+	return false
+}
+
+// world is a bucket in which requests are late and answers are lost, as chosen,
+// one attachment in it, and what is known of that.
+type world struct {
+	backends.Bucket // of memory
+	conditions      backends.Conditions
+	mayKill         bool
+	takes           time.Duration // a request to the bucket, and as long its answer
+
+	mu      sync.Mutex // guards the fields below
+	choose  *choices
+	faults  int      // left
+	late    []func() // requests that have not arrived
+	acked   string   // version that was acknowledged; empty if none is
+	wrong   string   // what should never be
+	killed  func()   // takes what the process on machine 1 leaves
+	dead    bool     // that process was killed
+	history []string
+}
+
+// machine is the bucket as one process sees it.
+type machine struct {
+	*world
+	mortal bool
+}
+
+// arrivals lets late requests arrive, if that is chosen.
+func (w *world) arrivals() {
+	for len(w.late) > 0 && w.choose.next(2) == 1 {
+		arrive := w.late[0]
+		w.late = w.late[1:]
+		arrive()
+	}
+	w.check()
+}
+
+// check proves that what was acknowledged is there, and nothing else.
+func (w *world) check() {
+	if w.acked == "" || w.wrong != "" {
+		return
+	}
+	if obj, err := w.Bucket.Stat(context.Background(), testUUID(1).Key()); err != nil || obj.Version != w.acked {
+		w.wrong = fmt.Sprintf("acknowledged version %s, there is %q (%v)", w.acked, obj.Version, err)
+	}
+}
+
+const (
+	answered = iota
+	answerLost
+	lateForNow
+	killedBefore
+	killedAfter
+	outcomes
+)
+
+// do carries out a request that changes something.
+func (m machine) do(what string, request func() (backends.Object, error)) (backends.Object, error) {
+	time.Sleep(m.takes)
+	defer time.Sleep(m.takes)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.mortal && m.dead {
+		return backends.Object{}, errOutage
+	}
+	m.arrivals()
+	outcome, n := answered, lateForNow+1
+	if m.mayKill && m.mortal {
+		n = outcomes
+	}
+	if m.faults > 0 {
+		outcome = m.choose.next(n)
+	}
+	if outcome != answered {
+		m.faults--
+	}
+	m.history = append(m.history, fmt.Sprintf("%s:%d", what, outcome))
+	switch outcome {
+	case lateForNow:
+		m.late = append(m.late, func() {
+			m.history = append(m.history, what+" arrives")
+			_, _ = request()
+		})
+		return backends.Object{}, errOutage
+	case killedBefore:
+		m.kill()
+		return backends.Object{}, errOutage
+	}
+	obj, err := request()
+	switch outcome {
+	case killedAfter:
+		m.kill()
+	case answerLost:
+		obj, err = backends.Object{}, errOutage
+	}
+	m.check()
+	return obj, err
+}
+
+func (m machine) kill() {
+	m.dead = true
+	m.killed()
+}
+
+// Create overwrites on a store without conditions, where all that it does is to
+// look before it is sent.
+func (m machine) Create(ctx context.Context, key string, body []byte) (backends.Object, error) {
+	body, ctx = bytes.Clone(body), context.WithoutCancel(ctx)
+	_, looked := m.Bucket.Stat(ctx, key)
+	overwrites := !m.conditions.Create && errors.Is(looked, fs.ErrNotExist)
+	return m.do("create", func() (backends.Object, error) {
+		if overwrites {
+			_ = m.Bucket.Delete(ctx, key, "")
+		}
+		return m.Bucket.Create(ctx, key, body)
+	})
+}
+
+func (m machine) Delete(ctx context.Context, key, version string) error {
+	if !m.conditions.Delete {
+		version = ""
+	}
+	ctx = context.WithoutCancel(ctx)
+	_, err := m.do("delete", func() (backends.Object, error) {
+		return backends.Object{}, m.Bucket.Delete(ctx, key, version)
+	})
+	return err
+}
+
+// Read fails, or does not.
+func (m machine) Read(ctx context.Context, key, version string, p []byte, off int64) (n int, obj backends.Object, err error) {
+	time.Sleep(m.takes)
+	defer time.Sleep(m.takes)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.mortal && m.dead {
+		return 0, backends.Object{}, errOutage
+	}
+	m.arrivals()
+	if m.faults > 0 && m.choose.next(2) == 1 {
+		m.faults--
+		m.history = append(m.history, "read:1")
+		return 0, backends.Object{}, errOutage
+	}
+	m.history = append(m.history, "read:0")
+	return m.Bucket.Read(ctx, key, version, p, off)
+}
+
+func (m machine) Conditions() backends.Conditions { return m.conditions }
+
+// plot is what happens to the attachment.
+type plot struct {
+	name       string
+	codec      func(*testing.T) Codec
+	conditions backends.Conditions
+	kill       bool // the process may be killed; the next one goes on
+	other      bool // another machine tries what the first one could not store
+	unlink     bool // what was stored is deleted, and stored once more
+	pause      time.Duration
+	takes      time.Duration // every request on its way, and every answer
+}
+
+// Orthanc repeats a failed store under the same name. Whatever arrives late, is
+// lost, or dies: what was acknowledged is there until it is deleted, and what was
+// not acknowledged goes, or is reported.
+func TestInterleavings(t *testing.T) {
+	all := backends.Conditions{Create: true, Delete: true}
+	envelopes := func(t *testing.T) Codec { return Sealed(testRing(t, 1)) }
+	plaintext := func(*testing.T) Codec { return Plain() }
+	total := 0
+	for _, p := range []plot{
+		{name: "tries", codec: envelopes, conditions: all, pause: 5 * time.Millisecond},
+		{name: "slow tries", codec: envelopes, conditions: all, pause: 1500 * time.Millisecond},
+		{name: "slow tries in a plain bucket", codec: plaintext, conditions: all, pause: 1500 * time.Millisecond},
+		{name: "far away", codec: envelopes, conditions: all, pause: 5 * time.Millisecond, takes: 400 * time.Millisecond},
+		{name: "far away, no conditional delete, plain", codec: plaintext, conditions: backends.Conditions{Create: true}, pause: 5 * time.Millisecond, takes: 700 * time.Millisecond},
+		{name: "no conditional delete", codec: envelopes, conditions: backends.Conditions{Create: true}, pause: 1500 * time.Millisecond},
+		{name: "no conditions", codec: envelopes, pause: 1500 * time.Millisecond},
+		{name: "no conditions, plain", codec: plaintext, pause: 5 * time.Millisecond},
+		{name: "unlink", codec: envelopes, conditions: all, unlink: true, pause: 1500 * time.Millisecond},
+		{name: "unlink in a plain bucket without conditions", codec: plaintext, unlink: true, pause: 1500 * time.Millisecond},
+		{name: "kill", codec: envelopes, conditions: all, kill: true, pause: 1500 * time.Millisecond},
+		{name: "kill in a plain bucket", codec: plaintext, conditions: all, kill: true, pause: 1500 * time.Millisecond},
+		{name: "another machine", codec: envelopes, conditions: all, other: true, pause: 1500 * time.Millisecond},
+	} {
+		t.Run(p.name, func(t *testing.T) {
+			n := 0
+			for c := new(choices); ; n++ {
+				synctest.Test(t, func(t *testing.T) { p.run(t, c) })
+				if t.Failed() || !c.advance() {
+					break
+				}
+			}
+			total += n + 1
+			t.Logf("%d interleavings", n+1)
+		})
+	}
+	t.Logf("%d interleavings in all", total)
+}
+
+// run goes through one interleaving.
+func (p plot) run(t *testing.T, c *choices) {
+	w := &world{Bucket: backendtest.NewMem(), conditions: p.conditions, mayKill: p.kill, takes: p.takes, choose: c, faults: *interleavings}
+	dir := t.TempDir()
+	first := p.process(t, machine{w, true}, filepath.Join(dir, "1"))
+	var second, other *rig
+	w.killed = func() { copyFile(t, filepath.Join(dir, "1"), filepath.Join(dir, "2")) }
+	r := first
+	for try := 0; try < 3 && w.acked == ""; try++ {
+		if w.isDead() && second == nil {
+			second = p.process(t, machine{w, false}, filepath.Join(dir, "2"))
+			r = second
+		}
+		if p.other && try > 0 && other == nil {
+			other = p.process(t, machine{w, false}, "")
+			r = other
+		}
+		w.store(r)
+		w.sleep(p.pause)
+	}
+	if w.isDead() && second == nil {
+		second = p.process(t, machine{w, false}, filepath.Join(dir, "2"))
+	}
+	if p.unlink && w.acked != "" {
+		w.unlink(t, r)
+		w.sleep(p.pause)
+		w.store(r)
+	}
+	for _, pause := range []time.Duration{3 * time.Second, time.Minute, 5 * time.Minute} {
+		w.sleep(pause)
+	}
+	w.vanish()
+	time.Sleep(2 * time.Hour)
+	w.end(t, first, second, other)
+}
+
+func (p plot) process(t *testing.T, m machine, journal string) *rig {
+	return newRig(t, p.codec(t), func(o *Options) {
+		o.Bucket = m
+		o.Timing.Looks = []time.Duration{time.Second, 10 * time.Second, 5 * time.Minute, 10 * time.Minute}
+		if journal == "" || !p.kill {
+			return
+		}
+		j, doubtful, err := unsettled.OpenJournal(journal)
+		if err != nil || doubtful > 0 {
+			t.Fatal(doubtful, err)
+		}
+		o.Journal = j
+		t.Cleanup(func() { j.Close() })
+	})
+}
+
+func copyFile(t *testing.T, from, to string) {
+	content, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, content, 0o600)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func (w *world) isDead() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.dead
+}
+
+func (w *world) store(r *rig) {
+	wasDead := w.isDead()
+	info, err := commit(r, testUUID(1), "the content of a file that Orthanc stores")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err == nil && wasDead == w.dead {
+		w.acked = info.Version
+		w.history = append(w.history, "acknowledged")
+	}
+	w.check()
+}
+
+func (w *world) unlink(t *testing.T, r *rig) {
+	w.mu.Lock()
+	w.acked = ""
+	w.history = append(w.history, "unlink")
+	w.mu.Unlock()
+	if err := r.Delete(t.Context(), testUUID(1)); err != nil {
+		w.mu.Lock()
+		w.history = append(w.history, "not deleted")
+		w.mu.Unlock()
+	}
+}
+
+func (w *world) sleep(d time.Duration) {
+	time.Sleep(d)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.history = append(w.history, d.String())
+	w.arrivals()
+}
+
+// vanish loses what has not arrived by now, and all that goes wrong.
+func (w *world) vanish() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.late, w.faults = nil, 0
+}
+
+func (w *world) end(t *testing.T, processes ...*rig) {
+	reported := int64(0)
+	for _, r := range processes {
+		if r != nil {
+			r.Close()
+			reported += r.Counters.OrphansLeft.Load()
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.check()
+	if w.wrong != "" {
+		t.Errorf("%s: %v", w.wrong, w.history)
+	}
+	_, err := w.Bucket.Stat(t.Context(), testUUID(1).Key())
+	if w.acked == "" && !errors.Is(err, fs.ErrNotExist) && reported == 0 {
+		t.Errorf("an object that nobody knows is left, and nobody was told: %v", w.history)
+	}
+}
