@@ -44,6 +44,7 @@ func newMachine(t testing.TB, b backends.Bucket, patience, deletes time.Duration
 			Delete:  deletes,
 			Looks:   []time.Duration{20 * time.Millisecond, 100 * time.Millisecond, time.Second, 2 * time.Second, 5 * time.Second, 20 * time.Second},
 			Late:    30 * time.Second,
+			Repeat:  patience,
 		},
 	})}
 }

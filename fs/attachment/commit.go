@@ -13,6 +13,12 @@ import (
 	"orthanc-bucketfs/fs/unsettled"
 )
 
+// maxSending is how many bytes are being sent at a time, and how many one file
+// counts for at most. Uploads beyond it wait, first come first served, so that on a
+// slow line those sent first are done first. A line of 10 Gbit/s, 50 ms away, takes
+// as much before the first answer comes.
+const maxSending = 64 << 20
+
 // commit seals what is in buf, where it lies, and stores it under u.
 func (s *Store) commit(ctx context.Context, u UUID, buf *memory.Buffer) (i Info, err error) {
 	s.commits.Add(1)
@@ -36,13 +42,10 @@ func (s *Store) upload(ctx context.Context, u UUID, buf *memory.Buffer) (backend
 	if err := buf.Resize(ctx, int64(buf.Size())); err != nil {
 		return backends.Object{}, err
 	}
-	size := int64(buf.Size())
-	try, err := s.unsettled.Begin(u.Key(), s.timing.Commit.For(size)+s.timing.Settle.For(size))
+	try, err := s.unsettled.Begin(u.Key())
 	if err != nil {
 		return backends.Object{}, err
 	}
-	ctx, cancel := context.WithDeadline(ctx, try.Deadline)
-	defer cancel()
 	if obj, ok, err := s.adopt(ctx, u, try, buf); ok || err != nil {
 		return obj, err
 	}
@@ -75,19 +78,31 @@ func (s *Store) adopt(ctx context.Context, u UUID, try *unsettled.Try, buf *memo
 // create stores body under u's key, and settles it if the answer does not say
 // what became of it. It may overwrite body.
 func (s *Store) create(ctx context.Context, u UUID, try *unsettled.Try, body []byte) (backends.Object, error) {
-	try.Send(unsettled.MarkOf(body))
-	bounded, cancel := s.timing.Commit.bound(ctx, int64(len(body)))
-	defer cancel()
-	obj, err := s.bucket.Create(bounded, u.Key(), body)
+	obj, err := s.send(ctx, u, try, body)
 	switch {
 	case err == nil:
 		try.Stored()
 		return obj, nil
-	case final(err):
+	case final(err), errors.Is(err, errNotSent):
 		try.Refused()
 		return obj, err
 	}
 	return s.settle(ctx, u, try, body, err)
+}
+
+var errNotSent = errors.New("other uploads took all the time that there was")
+
+// send stores body when its turn has come.
+func (s *Store) send(ctx context.Context, u UUID, try *unsettled.Try, body []byte) (backends.Object, error) {
+	ctx, cancel := s.timing.Commit.bound(ctx, int64(len(body)))
+	defer cancel()
+	n := min(int64(len(body)), maxSending)
+	if err := s.sending.Acquire(ctx, n); err != nil {
+		return backends.Object{}, fmt.Errorf("%w: %w", errNotSent, err)
+	}
+	defer s.sending.Release(n)
+	try.Send(unsettled.MarkOf(body))
+	return s.bucket.Create(ctx, u.Key(), body)
 }
 
 // settle finds out what became of an upload that ended with cause. An object
@@ -147,7 +162,7 @@ func unsettledError(cause, err error) error {
 func (s *Store) unsettledOptions(o Options) unsettled.Options {
 	return unsettled.Options{
 		Bucket: o.Bucket, Log: o.Log, Guard: guarded, Journal: o.Journal,
-		Pauses: o.Timing.Looks, Late: o.Timing.Late, Look: o.Timing.Settle.Base,
+		Pauses: o.Timing.Looks, Late: o.Timing.Late, Look: o.Timing.Settle.Base, Repeat: o.Timing.Repeat,
 		Gone: func(key string) {
 			s.Counters.OrphansGone.Add(1)
 			if u, ok := ParseKey(key); ok {

@@ -13,6 +13,7 @@ import (
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/backends/backendtest"
 	"orthanc-bucketfs/crypto"
+	"orthanc-bucketfs/fs/budget"
 	"orthanc-bucketfs/fs/unsettled"
 )
 
@@ -482,6 +483,48 @@ func TestCommitHasADeadline(t *testing.T) {
 		if took, limit := time.Since(start), timing.Commit.For(100)+timing.Settle.For(100); took > limit+time.Second {
 			t.Errorf("took %v, want at most %v", took, limit)
 		}
+		r.done(t)
+	})
+}
+
+// Bytes that are being sent are bounded; the rest waits, first come first served,
+// and what had to wait too long was never sent.
+func TestUploadsAreAdmitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Plain(), func(o *Options) { o.Budget = budget.New(4*maxSending, time.Hour) })
+		gate := backendtest.NewGate()
+		r.faulty.Inject(backendtest.Each(backendtest.OpCreate, backendtest.Hold(gate)))
+		results := make(chan error, 3)
+		for i := range 3 {
+			go func() {
+				w := r.Create(testUUID(i))
+				if err := w.Truncate(context.Background(), maxSending/2); err != nil {
+					t.Error(err)
+				}
+				_, err := w.Commit(context.Background())
+				results <- err
+			}()
+			synctest.Wait()
+		}
+		for i := range 2 {
+			if c := <-gate.Arrived(); c.Key != testUUID(0).Key() && c.Key != testUUID(1).Key() {
+				t.Errorf("upload %d is of %s", i, c.Key)
+			}
+		}
+		synctest.Wait()
+		if n := r.faulty.Calls(backendtest.OpCreate); n != 2 {
+			t.Errorf("%d uploads at a time, want 2", n)
+		}
+		time.Sleep(DefaultTiming().Commit.For(maxSending / 2)) // the third has waited as long as it may
+		for range 3 {
+			if err := <-results; !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("an upload that hangs: %v", err)
+			}
+		}
+		if r.unsettled.Hidden(testUUID(2).Key()) {
+			t.Error("what was never sent is looked for")
+		}
+		gate.Open()
 		r.done(t)
 	})
 }

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/fs/budget"
 	"orthanc-bucketfs/fs/memory"
@@ -90,7 +92,8 @@ type Store struct {
 	shelf     *shelf
 	census    *census // nil unless this is the sole writer
 	unsettled *unsettled.Set
-	commits   sync.WaitGroup // commits in flight
+	commits   sync.WaitGroup      // commits in flight
+	sending   *semaphore.Weighted // bytes that are being sent
 	observe   func(Operation)
 
 	Counters Counters
@@ -110,6 +113,7 @@ func NewStore(o Options) *Store {
 		observe:  o.Observe,
 		listings: newListings(o.Timing.Listing),
 		shelf:    newShelf(o.Timing, o.Budget.Limit()),
+		sending:  semaphore.NewWeighted(maxSending),
 	}
 	s.unsettled = unsettled.New(s.unsettledOptions(o))
 	if o.SoleWriter {

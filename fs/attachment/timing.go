@@ -26,7 +26,8 @@ func (p Patience) bound(ctx context.Context, size int64) (context.Context, conte
 // Timing holds a Store's deadlines.
 type Timing struct {
 	Request Patience        // stat, listing page, fetch of an object
-	Commit  Patience        // upload
+	Commit  Patience        // upload, as long as bytes move: a backend gives up one that stands still
+	Repeat  time.Duration   // how long after the first try of a file began the next one may begin
 	Settle  Patience        // reading back an upload whose answer was lost; its base is also for a look afterwards
 	Delete  time.Duration   // unlink, retries included
 	Looks   []time.Duration // pauses before each look for an upload whose outcome is open
@@ -36,12 +37,14 @@ type Timing struct {
 	Moment  time.Duration   // how long contents are kept, and served without a look at the bucket; 0 to keep none
 }
 
-// DefaultTiming returns deadlines that a slow line at 1 MiB/s still meets.
+// DefaultTiming returns deadlines that a slow line at 1 MiB/s still meets. That
+// of uploads is met by 24 at a time of 16 MB over 12 Mbit/s.
 func DefaultTiming() Timing {
 	const slow = 1 << 20
 	return Timing{
 		Request: Patience{Base: 30 * time.Second, BytesPerSecond: slow},
-		Commit:  Patience{Base: time.Minute, BytesPerSecond: slow},
+		Commit:  Patience{Base: 10 * time.Minute, BytesPerSecond: slow / 16},
+		Repeat:  20 * time.Second,
 		Settle:  Patience{Base: 15 * time.Second, BytesPerSecond: slow},
 		Delete:  30 * time.Second,
 		Looks:   []time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute},

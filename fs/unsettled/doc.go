@@ -30,8 +30,9 @@
 //     upload could replace what it stores.
 //  6. An open upload is not there, for lookups and listings, until its key is
 //     stored: Hides and Hidden tell.
-//  7. All tries of a key that follow each other within RepeatWindow share the
-//     deadline of the first one.
+//  7. Of tries of a key that follow each other within RepeatWindow none begins
+//     later than Options.Repeat after the first one: whoever waits for the last has
+//     waited for all of them.
 //  8. A Journal outlives the process. It holds the keys that are being stored, and
 //     those with open uploads. What it has after a crash was not acknowledged, and
 //     becomes an open upload of the next process.

@@ -23,7 +23,7 @@ var (
 	// ErrOpen reports a key that cannot be stored now, because an earlier upload
 	// may still arrive, and the store would let it replace what is there.
 	ErrOpen = errors.New("an earlier upload of this name may still arrive, and this store would let it replace what is stored now")
-	// ErrLate reports a try that began after the deadline of those before it.
+	// ErrLate reports a try that began too long after the first one.
 	ErrLate = fmt.Errorf("the time for this file ended with the tries before: %w", context.DeadlineExceeded)
 )
 
@@ -34,6 +34,7 @@ type Options struct {
 	Pauses []time.Duration // before each look for an open upload; their sum is its time
 	Late   time.Duration   // how long a request may arrive after its call has ended
 	Look   time.Duration   // deadline of one look
+	Repeat time.Duration   // how long after the first try of a key began another one may begin
 	// Guard runs f; it turns a panic into an error.
 	Guard   func(f func() error) error
 	Journal *Journal // or nil
@@ -64,8 +65,8 @@ type name struct {
 	stored   bool      // acknowledged while uploads were open
 	deleting int       // deletes under way
 	burnt    time.Time // until then a delete may arrive; zero if none may
-	deadline time.Time // of the tries that follow each other
-	ended    time.Time // when the last try failed
+	first    time.Time // when the first of the tries that follow each other began
+	ended    time.Time // when the last one failed
 }
 
 func (n *name) idle() bool {

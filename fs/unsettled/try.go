@@ -15,15 +15,13 @@ type Try struct {
 	key string
 	n   *name
 
-	// Deadline is when the caller of Begin must have its answer.
-	Deadline time.Time
 	// Repeats reports that earlier uploads of the key are open.
 	Repeats bool
 }
 
-// Begin starts a try of key, of which there is a Claim, that may take so long.
-// The error wraps ErrBurnt or ErrLate.
-func (s *Set) Begin(key string, allowed time.Duration) (*Try, error) {
+// Begin starts a try of key, of which there is a Claim. The error wraps ErrBurnt
+// or ErrLate.
+func (s *Set) Begin(key string) (*Try, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, now := s.at(key), time.Now()
@@ -31,13 +29,13 @@ func (s *Set) Begin(key string, allowed time.Duration) (*Try, error) {
 		return nil, ErrBurnt
 	}
 	if len(n.uploads) == 0 || now.Sub(n.ended) > RepeatWindow {
-		n.deadline = now.Add(allowed)
+		n.first = now
 	}
-	if !now.Before(n.deadline) {
+	if now.Sub(n.first) > s.o.Repeat {
 		n.ended = now
 		return nil, ErrLate
 	}
-	return &Try{set: s, key: key, n: n, Deadline: n.deadline, Repeats: len(n.uploads) > 0}, nil
+	return &Try{set: s, key: key, n: n, Repeats: len(n.uploads) > 0}, nil
 }
 
 // Adopt looks whether the object under the key is an open upload with the
