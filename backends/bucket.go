@@ -11,6 +11,8 @@ import (
 var (
 	// ErrChanged reports that the object is no longer the version asked for.
 	ErrChanged = errors.New("object has changed")
+	// ErrNotSent reports a call of which nothing was sent to the store.
+	ErrNotSent = errors.New("nothing was sent")
 	// ErrInvalidKey reports a key that no bucket can hold.
 	ErrInvalidKey = errors.New("invalid object key")
 )

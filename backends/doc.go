@@ -16,7 +16,8 @@
 //     io/fs.ErrPermission has an unknown outcome: the store may have taken the
 //     object although the answer was lost. The caller has to settle it. Even
 //     io/fs.ErrExist may be the caller's own object, when a retry below found
-//     what the first attempt had stored.
+//     what the first attempt had stored. An error that wraps ErrNotSent has no
+//     outcome at all.
 //   - Replace is atomic as well. The object changes from the version given to
 //     the new one as a whole, or not at all; one that has been deleted never
 //     comes back. Of any number of concurrent Replaces of one version exactly

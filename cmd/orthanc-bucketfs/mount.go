@@ -89,6 +89,7 @@ func (m *mounting) runStack(ctx context.Context, uploads *unsettled.Journal) err
 	s, err := openStack(ctx, m.cfg, m.log, hooks{
 		request: []backends.Observer{m.metrics.Request},
 		uploads: uploads,
+		breaker: true,
 		operation: func(op attachment.Operation) {
 			m.metrics.Operation(op)
 			logOperation(op)

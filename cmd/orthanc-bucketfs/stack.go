@@ -40,6 +40,7 @@ type hooks struct {
 	request   []backends.Observer
 	operation func(attachment.Operation)
 	uploads   *unsettled.Journal // or nil
+	breaker   bool               // calls fail at once while a cloud is away
 }
 
 // openStack wires configuration, keys, bucket and budget together. What is
@@ -65,6 +66,10 @@ func newStack(cfg Config, codec attachment.Codec, keys *keys, bucket backends.Bu
 		budget:  budget.New(cfg.Encryption.MaxConcurrentInputMiB<<20, budgetPatience),
 		keys:    keys,
 		closers: []io.Closer{closer},
+	}
+	if h.breaker && cfg.Backend != "dir" {
+		b := withBreaker(s.bucket, codec, log)
+		s.bucket, s.closers = b, []io.Closer{b, closer}
 	}
 	fallback, err := s.openFallback(cfg)
 	if err != nil {

@@ -83,14 +83,12 @@ func (s *Store) create(ctx context.Context, u UUID, try *unsettled.Try, body []b
 	case err == nil:
 		try.Stored()
 		return obj, nil
-	case final(err), errors.Is(err, errNotSent):
+	case final(err), errors.Is(err, backends.ErrNotSent):
 		try.Refused()
 		return obj, err
 	}
 	return s.settle(ctx, u, try, body, err)
 }
-
-var errNotSent = errors.New("other uploads took all the time that there was")
 
 // send stores body when its turn has come.
 func (s *Store) send(ctx context.Context, u UUID, try *unsettled.Try, body []byte) (backends.Object, error) {
@@ -98,7 +96,7 @@ func (s *Store) send(ctx context.Context, u UUID, try *unsettled.Try, body []byt
 	defer cancel()
 	n := min(int64(len(body)), maxSending)
 	if err := s.sending.Acquire(ctx, n); err != nil {
-		return backends.Object{}, fmt.Errorf("%w: %w", errNotSent, err)
+		return backends.Object{}, fmt.Errorf("other uploads took all the time that there was, %w: %w", backends.ErrNotSent, err)
 	}
 	defer s.sending.Release(n)
 	try.Send(unsettled.MarkOf(body))

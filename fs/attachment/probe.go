@@ -49,11 +49,26 @@ func (s *Store) Probe(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) sealProbe(key string) ([]byte, error) {
-	head, tail := s.codec.Frame()
+// ProbeWrite proves that b takes an object, which it deletes. An object that an
+// earlier call has left under key proves it as well.
+func ProbeWrite(ctx context.Context, b backends.Bucket, codec Codec, key string) error {
+	body, err := sealProbe(codec, key)
+	if err != nil {
+		return err
+	}
+	if _, err := b.Create(ctx, key, body); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return b.Delete(ctx, key, "")
+}
+
+func (s *Store) sealProbe(key string) ([]byte, error) { return sealProbe(s.codec, key) }
+
+func sealProbe(codec Codec, key string) ([]byte, error) {
+	head, tail := codec.Frame()
 	body := make([]byte, head+len(key)+tail)
 	copy(body[head:], key)
-	if err := s.codec.Seal(UUID{}, body); err != nil {
+	if err := codec.Seal(UUID{}, body); err != nil {
 		return nil, fmt.Errorf("sealing: %w", err)
 	}
 	return body, nil

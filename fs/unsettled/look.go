@@ -115,7 +115,7 @@ func (s *Set) endDelete(key string, n *name, err error) {
 // answered reports that the store has answered a delete that ended with err, so
 // that none of it can arrive any more.
 func answered(err error) bool {
-	return err == nil || errors.Is(err, backends.ErrChanged) || errors.Is(err, fs.ErrPermission) || errors.Is(err, backends.ErrInvalidKey)
+	return err == nil || errors.Is(err, backends.ErrChanged) || errors.Is(err, fs.ErrPermission) || errors.Is(err, backends.ErrInvalidKey) || errors.Is(err, backends.ErrNotSent)
 }
 
 // burn keeps key from being stored for Options.Late, also in the next process.
