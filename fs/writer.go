@@ -166,6 +166,7 @@ var _ = (gofs.FileReleaser)((*writeHandle)(nil))
 // Release drops what was never committed. Nobody would hear of a failure here.
 func (h *writeHandle) Release(context.Context) syscall.Errno {
 	h.node.gathered()
+	h.node.writer.Told()
 	if h.node.pending() {
 		h.drop("its writer did not close it")
 	}

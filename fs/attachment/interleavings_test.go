@@ -324,6 +324,7 @@ func (w *world) store(r *rig) {
 		w.acked = info.Version
 		w.history = append(w.history, "acknowledged")
 	}
+	r.unsettled.Told(testUUID(1).Key())
 	w.check()
 }
 

@@ -122,6 +122,10 @@ func (w *Writer) Commit(ctx context.Context) (Info, error) {
 	return info, nil
 }
 
+// Told notes that whoever waited for Commit has heard that it succeeded. Where
+// there is a journal, it is to be called at some time after a Commit that did.
+func (w *Writer) Told() { w.store.unsettled.Told(w.uuid.Key()) }
+
 // Reopen makes an attachment that was committed empty writable again, by
 // deleting the empty object. A shell that redirects into a new file closes a
 // duplicate of its descriptor before anything is written.

@@ -35,7 +35,8 @@
 //     waited for all of them.
 //  8. A Journal outlives the process. It holds the keys that are being stored, and
 //     those with open uploads. What it has after a crash was not acknowledged, and
-//     becomes an open upload of the next process.
+//     becomes an open upload of the next process. What was stored, and whose writer
+//     had not gone on (Told), may have been acknowledged: it stays, and is reported.
 //
 // An upload is recognised by its Mark: the size and a digest of its first 4,096
 // bytes. Those of an envelope hold 64 random bytes. In a bucket without encryption

@@ -17,7 +17,7 @@ import (
 // A journal file is a header and slots of 128 bytes, in native byte order:
 //
 //	header  "orthanc-bucketfs uploads 1\n", the kernel's boot id, zeros
-//	slot    uint32 state (0 free, 1 in use), uint32 length of the key,
+//	slot    uint32 state (0 free, 1 open, 2 stored), uint32 length of the key,
 //	        16 bytes mark, key, zeros
 //
 // It is mapped into memory, so that to write it is to write memory: that costs no
@@ -25,6 +25,8 @@ import (
 // outlive the machine: after another boot its content means nothing. So it may as
 // well lie on a tmpfs.
 const (
+	free, open, stored = 0, 1, 2 // states of a slot
+
 	journalMagic = "orthanc-bucketfs uploads 1\n"
 	slotSize     = 128
 	slotHead     = 8 + len(Mark{})
@@ -50,14 +52,15 @@ type Journal struct {
 
 	mu   sync.Mutex       // guards the fields below, and all slots
 	at   map[string][]int // one slot for each mark of a key
-	free []int
+	rest []int            // free slots
 	left []entry
 }
 
 // entry is what a process that was killed has left.
 type entry struct {
-	key  string
-	mark Mark
+	key    string
+	mark   Mark
+	stored bool // it is stored, and perhaps its writer was told so
 }
 
 // OpenJournal opens or makes the journal at path, for this process alone. Doubtful
@@ -156,7 +159,7 @@ func (j *Journal) scan() []entry {
 	for i := slots; i >= 1; i-- {
 		e, ok := j.read(i)
 		if !ok {
-			j.free = append(j.free, i)
+			j.rest = append(j.rest, i)
 			continue
 		}
 		j.at[e.key] = append(j.at[e.key], i)
@@ -167,9 +170,9 @@ func (j *Journal) scan() []entry {
 
 func (j *Journal) reset() {
 	clear(j.at)
-	j.free = j.free[:0]
+	j.rest = j.rest[:0]
 	for i := slots; i >= 1; i-- {
-		j.free = append(j.free, i)
+		j.rest = append(j.rest, i)
 	}
 }
 
@@ -181,10 +184,11 @@ func (j *Journal) state(i int) *uint32 { return (*uint32)(unsafe.Pointer(&j.byte
 func (j *Journal) read(i int) (entry, bool) {
 	s := j.slot(i)
 	n := binary.NativeEndian.Uint32(s[4:])
-	if atomic.LoadUint32(j.state(i)) != 1 || n == 0 || n > uint32(maxKey) {
+	state := atomic.LoadUint32(j.state(i))
+	if state != open && state != stored || n == 0 || n > uint32(maxKey) {
 		return entry{}, false
 	}
-	return entry{key: string(s[slotHead : slotHead+int(n)]), mark: Mark(s[8:slotHead])}, true
+	return entry{key: string(s[slotHead : slotHead+int(n)]), mark: Mark(s[8:slotHead]), stored: state == stored}, true
 }
 
 // unfinished returns what a process that was killed has left.
@@ -202,33 +206,66 @@ func (j *Journal) begin(key string, mark Mark) {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if len(j.free) == 0 || len(key) > maxKey {
+	if len(j.rest) == 0 || len(key) > maxKey {
 		j.Lost.Add(1)
 		return
 	}
-	i := j.free[len(j.free)-1]
-	j.free = j.free[:len(j.free)-1]
+	i := j.rest[len(j.rest)-1]
+	j.rest = j.rest[:len(j.rest)-1]
 	j.at[key] = append(j.at[key], i)
 	s := j.slot(i)
 	binary.NativeEndian.PutUint32(s[4:], uint32(len(key)))
 	copy(s[8:], mark[:])
 	copy(s[slotHead:], key)
-	atomic.StoreUint32(j.state(i), 1)
+	atomic.StoreUint32(j.state(i), open)
 }
 
-// end notes that nothing is open about key any more.
-func (j *Journal) end(key string) {
+// store notes that key is stored, which its writer is about to be told.
+func (j *Journal) store(key string) {
 	if j == nil {
 		return
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for _, i := range j.at[key] {
-		atomic.StoreUint32(j.state(i), 0)
-		clear(j.slot(i)[4:])
-		j.free = append(j.free, i)
+	for n, i := range j.at[key] {
+		if n == 0 {
+			atomic.StoreUint32(j.state(i), stored)
+		} else {
+			j.clear(i)
+		}
+	}
+	if at := j.at[key]; len(at) > 1 {
+		j.at[key] = at[:1]
+	}
+}
+
+// end notes that nothing is open about key any more, unless it is stored.
+func (j *Journal) end(key string) { j.remove(key, open) }
+
+// told notes that the writer of key, which is stored, knows that.
+func (j *Journal) told(key string) { j.remove(key, stored) }
+
+// remove frees the slots of key if they have the state.
+func (j *Journal) remove(key string, state uint32) {
+	if j == nil {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	at := j.at[key]
+	if len(at) == 0 || atomic.LoadUint32(j.state(at[0])) != state {
+		return
+	}
+	for _, i := range at {
+		j.clear(i)
 	}
 	delete(j.at, key)
+}
+
+func (j *Journal) clear(i int) {
+	atomic.StoreUint32(j.state(i), free)
+	clear(j.slot(i)[4:])
+	j.rest = append(j.rest, i)
 }
 
 func (j *Journal) has(key string) bool {

@@ -53,6 +53,28 @@ func TestJournalOutlivesItsProcess(t *testing.T) {
 	}
 }
 
+// What is stored stays in it until the writer has been told, whatever else ends.
+func TestJournalOfStored(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j")
+	j, _ := openJournal(t, path)
+	j.begin(key, Mark{1})
+	j.begin(key, Mark{2})
+	j.store(key)
+	j.end(key)
+	if left, _ := after(t, path); len(left) != 1 || !left[0].stored {
+		t.Errorf("left %v, want one that is stored", left)
+	}
+	j.told(key)
+	if left, _ := after(t, path); len(left) != 0 || len(j.rest) != slots {
+		t.Errorf("left %v, %d slots free", left, len(j.rest))
+	}
+	j.begin(key, Mark{3})
+	j.told(key)
+	if left, _ := after(t, path); len(left) != 1 || left[0].stored {
+		t.Errorf("left %v, want one that is open", left)
+	}
+}
+
 // What was written before the machine was started says nothing: memory that had
 // not reached the disk is lost, so that an upload may be in it that was acknowledged.
 func TestJournalOfAnotherBoot(t *testing.T) {

@@ -84,14 +84,27 @@ func New(o Options) *Set {
 	return s
 }
 
+var errUntold = errors.New("the process before this one ended before the file was closed")
+
 // resume goes on with what a process before this one has left. Its deletes may
-// still arrive, too.
+// still arrive, too. What was stored stays: its writer may have been told.
 func (s *Set) resume(e entry) {
+	if e.stored {
+		o := s.o
+		o.Journal.told(e.key)
+		o.Left(e.key, errUntold)
+		o.Log.Warn("a file is stored, and its writer may not have been told so: if Orthanc does not know it, delete it by hand", "key", e.key)
+		return
+	}
 	s.open(e.key, &upload{Upload: Upload{Mark: e.mark}})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.burn(e.key, s.names[e.key])
 }
+
+// Told notes that the writer of key has been told that it is stored: it went on
+// with what comes after that.
+func (s *Set) Told(key string) { s.o.Journal.told(key) }
 
 // Close stops the looking. What is open is left to the Journal, or reported.
 func (s *Set) Close() {

@@ -83,12 +83,13 @@ func (t *Try) IsOpen(digest, content [32]byte) bool {
 // Send notes that the object with the mark is about to be sent.
 func (t *Try) Send(mark Mark) { t.set.o.Journal.begin(t.key, mark) }
 
-// Stored ends t: the key is stored, and may be acknowledged.
+// Stored ends t: the key is stored, and may be acknowledged. The caller calls Told
+// when that has been heard.
 func (t *Try) Stored() {
 	t.set.mu.Lock()
 	defer t.set.mu.Unlock()
 	t.n.stored = len(t.n.uploads) > 0
-	t.set.o.Journal.end(t.key)
+	t.set.o.Journal.store(t.key)
 }
 
 // Refused ends t: nothing that was sent can be stored.
