@@ -70,7 +70,7 @@ func (b *Bucket) Delete(ctx context.Context, key, version string) error {
 	if err := admit(ctx, "delete", key); err != nil {
 		return err
 	}
-	if err := b.remove(ctx, key); err != nil {
+	if err := b.remove(ctx, key, version); err != nil {
 		return &backends.Error{Op: "delete", Key: key, Err: err}
 	}
 	return nil
@@ -78,21 +78,31 @@ func (b *Bucket) Delete(ctx context.Context, key, version string) error {
 
 // remove syncs the directory even when there is nothing to remove: an earlier
 // Delete may have been killed before it did.
-func (b *Bucket) remove(ctx context.Context, key string) error {
-	held, err := b.lockObject(ctx, key)
-	if errors.Is(err, fs.ErrPermission) { // nobody like us can replace it either
-		err = b.root.Remove(key)
-	} else if err == nil {
-		err = b.root.Remove(key)
-		held.Close()
-	}
-	if err != nil && !missing(err) {
+func (b *Bucket) remove(ctx context.Context, key, version string) error {
+	if err := b.unlink(ctx, key, version); err != nil && !missing(err) {
 		return err
 	}
 	if err := b.syncDir(path.Dir(key)); err != nil && !missing(err) {
 		return err
 	}
 	return nil
+}
+
+// unlink removes the name under the object's lock, so that no Replace can come
+// between the look at the version and the removal.
+func (b *Bucket) unlink(ctx context.Context, key, version string) error {
+	held, err := b.lockObject(ctx, key)
+	if err == nil {
+		defer held.Close()
+	} else if !errors.Is(err, fs.ErrPermission) { // then nobody like us can replace it either
+		return err
+	}
+	if version != "" {
+		if err := b.checkVersion(key, version); err != nil {
+			return err
+		}
+	}
+	return b.root.Remove(key)
 }
 
 // syncDir makes the names in a directory durable.

@@ -18,13 +18,19 @@
 // A temporary file is locked with flock(2) while it is written. Open removes
 // those that nobody holds: what killed processes have left behind.
 //
-// # Replace
+// # Replace and Delete
 //
 // A temporary file takes over the name with rename(2), which cannot be made to
 // depend on what the name stands for. Whoever replaces or deletes an object holds
 // a lock on its file meanwhile (F_OFD_SETLK of fcntl(2)), looks at its version
 // again, and finds another file there if somebody was faster. A file that this
 // process may not write to cannot be locked, and so not be replaced, either.
+//
+// # After a call
+//
+// Nothing of a call goes on when it has returned: each does its work itself, one
+// system call after the other. If the process is killed, the system call that is
+// under way may still be carried out, and none after it.
 //
 // # Names
 //
