@@ -34,6 +34,9 @@
 //     may, at any later time. A Delete of a version never removes another one,
 //     however late it arrives. A store that does not honour that condition is
 //     found out by an Inspector, which warns of it; ConditionsOf then says so.
+//     There the Delete of a version looks at the version, and if it is the one,
+//     sends a request without a condition, which removes whatever is there when
+//     it arrives.
 //   - List returns keys in ascending byte order, each at most once, also
 //     across pages. Objects created or deleted between two pages may or may
 //     not be listed; all others are.

@@ -29,7 +29,7 @@ func meaning(op string, status int, code bloberror.Code) error {
 		return fs.ErrPermission
 	case status == http.StatusNotFound && code == bloberror.BlobNotFound && (op == "stat" || op == "read" || op == "delete"):
 		return fs.ErrNotExist
-	case op == "read" && status == http.StatusPreconditionFailed:
+	case (op == "read" || op == "delete") && status == http.StatusPreconditionFailed:
 		return backends.ErrChanged
 	case code == bloberror.BlobArchived, code == bloberror.BlobBeingRehydrated:
 		return ErrArchived

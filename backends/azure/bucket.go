@@ -11,10 +11,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/internal/conditional"
 	"orthanc-bucketfs/backends/internal/retry"
 )
 
@@ -32,6 +34,7 @@ type Bucket struct {
 	retries   int    // times that a broken body is gone on with
 	budget    *retry.Budget
 	sizes     sizes
+	deletes   conditional.Deletes
 	name      string
 }
 
@@ -70,10 +73,29 @@ func (b *Bucket) Delete(ctx context.Context, key, version string) error {
 	if err := admit(ctx, "delete", key); err != nil {
 		return err
 	}
-	if _, err := b.client.NewBlobClient(key).Delete(ctx, nil); err != nil {
-		if err = b.translate(ctx, "delete", err); !errors.Is(err, fs.ErrNotExist) {
-			return failure("delete", key, err)
-		}
+	version, err := b.deletes.Condition(ctx, b, key, version)
+	if err != nil {
+		return err
+	}
+	if err := b.remove(ctx, key, version); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return failure("delete", key, err)
+	}
+	return nil
+}
+
+// Conditions returns what Inspect has found out.
+func (b *Bucket) Conditions() backends.Conditions {
+	return backends.Conditions{Create: true, Delete: b.deletes.Honoured()}
+}
+
+// remove sends one request. The SDK must not send another: the one before, if
+// it was not answered, may still arrive.
+func (b *Bucket) remove(ctx context.Context, key, version string) error {
+	const none = -1 // for the SDK, zero is three
+	once := policy.WithRetryOptions(ctx, policy.RetryOptions{MaxRetries: none})
+	_, err := b.client.NewBlobClient(key).Delete(once, &blob.DeleteOptions{AccessConditions: ifMatch(version)})
+	if err != nil {
+		return b.translate(ctx, "delete", err)
 	}
 	return nil
 }

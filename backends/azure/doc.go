@@ -13,7 +13,7 @@
 //	Delete                1  Delete Blob
 //	List                  1 a page of up to 5,000
 //
-// Retries add to that. The SDK repeats a request that got no answer, or one of
+// Retries add to that, but for a DELETE. The SDK repeats a request that got no answer, or one of
 // 408, 429 and 5xx, after a growing, jittered pause or the one that the service
 // asks for. A body that breaks off is fetched on from where it broke, the same
 // version, at most Config.MaxRetries times in one Read. All calls of a Bucket

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -20,6 +21,9 @@ import (
 // clockLimit is the difference of clocks from which on the service refuses
 // signed requests; see "Authorize with Shared Key" in its documentation.
 const clockLimit = 15 * time.Minute
+
+// noETag is like an ETag of the service, and none of them.
+const noETag = "0x8D0000000000000"
 
 // Inspect examines the way to the service, the credentials, and what the
 // container does with an object and shows to everybody. With an empty scratch it
@@ -40,7 +44,7 @@ func (b *Bucket) Inspect(ctx context.Context, scratch string) []backends.Finding
 	s := inspect.NewScratch(b, scratch)
 	return s.Run(ctx, append(steps,
 		s.Put(), s.Checksum("MD5", b.createDamaged, isMismatch), s.ConditionalCreate(), s.Get(), s.List(), e.public(),
-		s.Delete(), s.Missing("Storage Blob Data Contributor"))...)
+		s.ConditionalDelete(noETag, &b.deletes, unsupported), s.Delete(), s.Missing("Storage Blob Data Contributor"))...)
 }
 
 // examination is one Inspect of a bucket.
@@ -99,6 +103,13 @@ func (b *Bucket) createDamaged(ctx context.Context, key string) error {
 		return failure("create", key, b.translate(ctx, "create", err))
 	}
 	return nil
+}
+
+// unsupported tells whether the service may have refused a request for a header
+// that it does not know.
+func unsupported(err error) bool {
+	a, ok := errors.AsType[*answer](err)
+	return ok && (a.status == http.StatusBadRequest || a.status == http.StatusNotImplemented)
 }
 
 func isMismatch(err error) bool {

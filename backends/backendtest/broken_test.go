@@ -18,7 +18,7 @@ type broken struct {
 	read    func(ctx context.Context, key, version string, p []byte, off int64) (int, backends.Object, error)
 	create  func(ctx context.Context, key string, body []byte) (backends.Object, error)
 	replace func(ctx context.Context, key, version string, body []byte) (backends.Object, error)
-	remove  func(ctx context.Context, key string) error
+	remove  func(ctx context.Context, key, version string) error
 	list    func(ctx context.Context, opts backends.ListOptions) (backends.Page, error)
 }
 
@@ -52,7 +52,7 @@ func (b *broken) Replace(ctx context.Context, key, version string, body []byte) 
 
 func (b *broken) Delete(ctx context.Context, key, version string) error {
 	if b.remove != nil {
-		return b.remove(ctx, key)
+		return b.remove(ctx, key, version)
 	}
 	return b.Bucket.Delete(ctx, key, version)
 }
@@ -106,7 +106,7 @@ func TestSuiteFindsDefects(t *testing.T) {
 		left[c.name] = true
 	}
 	for _, d := range slices.Concat(
-		readDefects(), createDefects(), replaceDefects(), missingDefects(), deleteDefects(), keyDefects(),
+		readDefects(), createDefects(), replaceDefects(), missingDefects(), deleteDefects(), conditionalDeleteDefects(), keyDefects(),
 		listDefects(), shallowDefects(), callDefects(), contextDefects(),
 	) {
 		t.Run(d.name, func(t *testing.T) {

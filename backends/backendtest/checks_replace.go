@@ -109,19 +109,12 @@ func staysDeleted(p probe) {
 	for round := range rounds {
 		name := fmt.Sprintf("d/x%d", round)
 		obj := p.create(name, newBody(1, 5000))
-		start := make(chan struct{})
 		var replaced, deleted error
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			<-start
+		together(func() {
 			_, replaced = p.bucket.Replace(p.Context(), p.key(name), obj.Version, newBody(2, 5000))
-		})
-		wg.Go(func() {
-			<-start
+		}, func() {
 			deleted = p.bucket.Delete(p.Context(), p.key(name), "")
 		})
-		close(start)
-		wg.Wait()
 		if deleted != nil {
 			p.Errorf("Delete: %v", deleted)
 		}

@@ -179,7 +179,7 @@ func missingDefects() []defect {
 func deleteDefects() []defect {
 	return []defect{
 		{"delete of nothing fails", "delete removes, and succeeds without an object", func(b *broken, m *Mem) {
-			b.remove = func(ctx context.Context, key string) error {
+			b.remove = func(ctx context.Context, key, _ string) error {
 				if _, err := m.Stat(ctx, key); err != nil {
 					return err
 				}
@@ -187,10 +187,10 @@ func deleteDefects() []defect {
 			}
 		}},
 		{"delete does nothing", "delete removes, and succeeds without an object", func(b *broken, _ *Mem) {
-			b.remove = func(context.Context, string) error { return nil }
+			b.remove = func(context.Context, string, string) error { return nil }
 		}},
 		{"delete removes all below", "delete removes, and succeeds without an object", func(b *broken, m *Mem) {
-			b.remove = func(ctx context.Context, key string) error {
+			b.remove = func(ctx context.Context, key, _ string) error {
 				for obj := range backends.All(ctx, m, key+"/") {
 					_ = m.Delete(ctx, obj.Key, "")
 				}

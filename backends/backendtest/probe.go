@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"orthanc-bucketfs/backends"
@@ -144,4 +145,18 @@ func (p probe) list(opts backends.ListOptions) (objects, prefixes []string) {
 	}
 	p.Fatalf("List %+v: no end after %d pages", opts, tooMany)
 	return nil, nil
+}
+
+// together starts all calls at one moment, and returns when they have ended.
+func together(calls ...func()) {
+	start := make(chan struct{})
+	var wg sync.WaitGroup
+	for _, call := range calls {
+		wg.Go(func() {
+			<-start
+			call()
+		})
+	}
+	close(start)
+	wg.Wait()
 }

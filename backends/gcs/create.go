@@ -44,7 +44,7 @@ func (b *Bucket) Replace(ctx context.Context, key, version string, body []byte) 
 	}
 	generation, err := strconv.ParseInt(version, 10, 64)
 	if err != nil || generation <= 0 {
-		return backends.Object{}, &backends.Error{Op: "replace", Key: key, Err: fmt.Errorf("%w: %q is no version", backends.ErrChanged, version)}
+		return backends.Object{}, notVersion("replace", key, version)
 	}
 	err = b.do(ctx, "replace", key, func(ctx context.Context, c *call) error {
 		obj, err = b.store(ctx, c, key, generation, body)

@@ -10,10 +10,11 @@
 //	Create  1 POST up to 16 MiB; above that 1 POST, and 1 more for every 16 MiB
 //	        begun (and an empty one if the last is full)
 //	Replace as Create
-//	Delete  1 DELETE
+//	Delete  1 DELETE; 1 GET of the metadata before that of a version, if the
+//	        service does not honour the condition
 //	List    1 GET for a page of at most 1000 entries
 //
-// Retries come on top: at most Config.MaxRetries a call, with jitter. What Read
+// Retries come on top, but of a DELETE: at most Config.MaxRetries a call, with jitter. What Read
 // takes to go on after a break counts as a retry. All calls of a Bucket share
 // one budget for them: 35 retries, and then as many as earlier ones have
 // succeeded, and one more for every 14 requests that succeed at once. Below that, net/http sends a
@@ -67,7 +68,8 @@
 // fake-gcs-server 1.56 differs from the service. It creates a missing bucket
 // with the first object. Its 404 says neither object nor bucket, so each costs
 // the listing. It ignores conditions on reads; the comparison of generations
-// makes up for it. It counts no prefixes against the limit of a page, so that a
+// makes up for it. It ignores those on deletes, too, which Inspect finds out: a
+// Delete of a version is then sent without one, after a look at the version. It counts no prefixes against the limit of a page, so that a
 // shallow page may have more entries than were asked for. It does not compare
 // the CRC-32C of an upload in several pieces, and it does not drop cancelled
 // sessions.

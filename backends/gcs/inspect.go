@@ -35,12 +35,14 @@ func (b *Bucket) Inspect(ctx context.Context, scratch string) []backends.Finding
 		inspect.Needs(s.Get(), "storage.objects.get"),
 		s.List(),
 		e.public(),
+		inspect.Needs(s.ConditionalDelete(noGeneration, &b.deletes, unsupported), "storage.objects.delete"),
 		inspect.Needs(s.Delete(), "storage.objects.delete"),
 		s.Missing(permissionList))...)
 }
 
 const (
 	itemBucket     = "bucket"
+	noGeneration   = "1" // since generations are times, in microseconds
 	permissionList = "storage.objects.list"
 )
 
@@ -97,6 +99,13 @@ func (b *Bucket) createDamaged(ctx context.Context, key string) error {
 		}
 		return nil
 	})
+}
+
+// unsupported tells whether the service may have refused a request for a condition
+// that it does not know.
+func unsupported(err error) bool {
+	a, ok := errors.AsType[*answer](err)
+	return ok && (a.status == http.StatusBadRequest || a.status == http.StatusNotImplemented)
 }
 
 func isMismatch(err error) bool {

@@ -3,7 +3,9 @@ package gcs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"net/http"
 	"strconv"
 
 	"cloud.google.com/go/storage"
@@ -49,20 +51,61 @@ func (b *Bucket) Delete(ctx context.Context, key, version string) error {
 	if err := backends.CheckKey("delete", key); err != nil {
 		return err
 	}
+	version, err := b.deletes.Condition(ctx, b, key, version)
+	if err != nil {
+		return err
+	}
+	handle, ok := b.pinnedHandle(key, version)
+	if !ok {
+		return notVersion("delete", key, version)
+	}
 	return b.do(ctx, "delete", key, func(ctx context.Context, c *call) error {
-		err := b.handle(key).Delete(ctx)
-		switch {
-		case err == nil:
-			return nil
-		case missing(c):
-			if err := b.absent(ctx, c); !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-			return nil
-		default:
-			return c.outcome(ctx, err)
-		}
+		return b.remove(ctx, c, handle)
 	})
+}
+
+// Conditions returns what Inspect has found out.
+func (b *Bucket) Conditions() backends.Conditions {
+	return backends.Conditions{Create: true, Delete: b.deletes.Honoured()}
+}
+
+// remove sends one request. Neither the SDK nor anybody below it may send it
+// again: the one before, if it was not answered, may still arrive.
+func (b *Bucket) remove(ctx context.Context, c *call, handle *storage.ObjectHandle) error {
+	c.allow(1)
+	err := handle.Retryer(storage.WithPolicy(storage.RetryNever)).Delete(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case c.status() == http.StatusPreconditionFailed:
+		return fmt.Errorf("%w: %w", backends.ErrChanged, c.last())
+	case missing(c):
+		if err := b.absent(ctx, c); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	default:
+		return c.outcome(ctx, err)
+	}
+}
+
+// pinnedHandle returns the handle of the object on condition of its version, if
+// that is not empty. It reports false for a version that no object can have.
+func (b *Bucket) pinnedHandle(key, version string) (*storage.ObjectHandle, bool) {
+	handle := b.handle(key)
+	if version == "" {
+		return handle, true
+	}
+	generation, err := strconv.ParseInt(version, 10, 64)
+	if err != nil || generation <= 0 {
+		return nil, false
+	}
+	return handle.If(storage.Conditions{GenerationMatch: generation}), true
+}
+
+// notVersion is the error about a version that no object can have.
+func notVersion(op, key, version string) error {
+	return &backends.Error{Op: op, Key: key, Err: fmt.Errorf("%w: %q is no version", backends.ErrChanged, version)}
 }
 
 func (b *Bucket) handle(key string) *storage.ObjectHandle {

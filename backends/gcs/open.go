@@ -18,6 +18,7 @@ import (
 	raw "google.golang.org/api/storage/v1"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/internal/conditional"
 	"orthanc-bucketfs/backends/internal/httpconn"
 	"orthanc-bucketfs/backends/internal/retry"
 	"orthanc-bucketfs/backends/internal/secretfile"
@@ -43,6 +44,8 @@ type Bucket struct {
 
 	proven atomic.Bool // a call has succeeded in the bucket
 	budget retry.Budget
+
+	deletes conditional.Deletes
 }
 
 // Open returns the bucket that cfg names. It sends nothing to the service; to

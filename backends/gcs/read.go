@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"math"
 	"net/http"
-	"strconv"
 
 	"cloud.google.com/go/storage"
 
@@ -45,7 +44,7 @@ func (r *reading) run(ctx context.Context) (int, backends.Object, error) {
 	if r.off < 0 {
 		return 0, backends.Object{}, fs.ErrInvalid
 	}
-	handle, ok := r.live()
+	handle, ok := r.pinnedHandle(r.key, r.version)
 	if !ok || len(r.p) == 0 || r.off > math.MaxInt64-int64(len(r.p)) {
 		obj, err := r.pinned(ctx, r.call, r.key, r.version)
 		return 0, obj, err
@@ -61,20 +60,6 @@ func (r *reading) run(ctx context.Context) (int, backends.Object, error) {
 		return 0, backends.Object{}, err
 	}
 	return r.fill(ctx, body, obj)
-}
-
-// live returns the handle of the object on condition of its version. It
-// reports false for a version that no object can have.
-func (r *reading) live() (*storage.ObjectHandle, bool) {
-	handle := r.handle(r.key)
-	if r.version == "" {
-		return handle, true
-	}
-	generation, err := strconv.ParseInt(r.version, 10, 64)
-	if err != nil || generation <= 0 {
-		return nil, false
-	}
-	return handle.If(storage.Conditions{GenerationMatch: generation}), true
 }
 
 // unopened settles a request that was answered with an error.

@@ -19,10 +19,11 @@
 //	        time the connection broke in mid-body
 //	Create  1 PUT up to 16 MiB; above that 1 POST, 1 PUT for every 8 MiB, 1 POST
 //	Replace as Create, with If-Match in the place of If-None-Match
-//	Delete  1 DELETE
+//	Delete  1 DELETE; 1 HEAD before that of a version, if the store does not
+//	        honour If-Match there
 //	List    1 GET for a page of at most 1000 entries
 //
-// Retries come on top: at most Config.MaxRetries a request, with jitter, from
+// Retries come on top, but of a DELETE: at most Config.MaxRetries a request, with jitter, from
 // one allowance that all calls share. Read takes what it needs to go on after
 // a break from the same allowance.
 //
@@ -42,7 +43,9 @@
 // store that ignores or refuses CRC-32C is given Content-MD5 instead. Inspect
 // tries both, for bodies in one piece and for those in parts, with an object of
 // its own, and stores a body with the checksum of another to see that it is
-// refused. What it has learnt holds as long as the Bucket. Without Inspect every
+// refused. A store that ignores or refuses If-Match of a DELETE is asked with a
+// HEAD for the version, and then given the DELETE without a condition: it may take
+// away what was stored in between, or before it arrives. What it has learnt holds as long as the Bucket. Without Inspect every
 // store is taken for one that can do everything.
 //
 // # Errors
@@ -69,9 +72,11 @@
 // # Stores tried
 //
 // Versity S3 Gateway 1.8.0, POSIX backend: keeps the promises, conditional PUT
-// and completion among them, but one, with three differences. A delete may come
-// between its look at the condition of a PUT and the PUT: a Replace at that very
-// moment brings the object back. A key and a key below it
+// and completion among them, but for one weakness, with three differences. Another
+// request may come between its look at a condition and what it does then: a
+// Replace at the very moment of a Delete brings the object back, and a Delete of
+// a version at the very moment of a Replace, or of another Delete and a Create,
+// removes the new one. A key and a key below it
 // ("a", "a/b") exclude each other. It refuses a taken key before it has
 // read the body, then closes the connection: of bodies between some 100 KiB
 // and 2 MiB, which go out without Expect: 100-continue, a few in a hundred meet
@@ -80,7 +85,8 @@
 // below removes them: a PUT that loses this race is answered with 409
 // ExistingObjectIsDirectory, and sent again.
 //
-// MinIO, the commit of 2026-02-12, over HTTP and TLS: keeps all promises. Like
+// MinIO, the commit of 2026-02-12, over HTTP and TLS: ignores If-Match of a
+// DELETE, which Inspect finds out, and keeps all other promises. Like
 // Amazon S3, and unlike the gateway, it tells no checksum for a range.
 //
 // GoFakeS3, the commit of 2024-07-01, stands for old stores: it ignores

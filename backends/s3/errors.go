@@ -56,7 +56,7 @@ func meaning(op string, api *apiError) error {
 		return fs.ErrPermission
 	case op == "create" && api.status == http.StatusPreconditionFailed:
 		return fs.ErrExist
-	case (op == "read" || op == "replace") && api.status == http.StatusPreconditionFailed:
+	case (op == "read" || op == "replace" || op == "delete") && api.status == http.StatusPreconditionFailed:
 		return backends.ErrChanged
 	case op == "replace" && api.missing():
 		return backends.ErrChanged

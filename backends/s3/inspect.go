@@ -18,8 +18,11 @@ import (
 // RequestTimeTooSkewed.
 const clockLimit = 15 * time.Minute
 
+// etagOfNothing is the ETag of an empty object, which no object of Inspect is.
+const etagOfNothing = "d41d8cd98f00b204e9800998ecf8427e"
+
 // Inspect finds out, besides whether the bucket can be used, whether the store
-// honours If-None-Match and verifies CRC-32C, and has later calls do without
+// honours If-None-Match, and If-Match of a DELETE, and verifies CRC-32C, and has later calls do without
 // what it does not. With an empty scratch it stores nothing, and does not find
 // that out.
 func (b *Bucket) Inspect(ctx context.Context, scratch string) []backends.Finding {
@@ -62,6 +65,7 @@ func (e *examination) objectSteps() []inspect.Step {
 		e.scratch.List(),
 		{Item: "public access", Examine: e.public},
 		{Item: "upload in parts", Examine: e.inParts},
+		inspect.Needs(e.scratch.ConditionalDelete(etagOfNothing, &e.deletes, unsupported), "s3:DeleteObject"),
 		inspect.Needs(e.scratch.Delete(), "s3:DeleteObject"),
 		e.scratch.Missing("s3:ListBucket"),
 	}

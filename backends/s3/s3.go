@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/internal/conditional"
 )
 
 // Bucket is a bucket in a store. It implements backends.Bucket.
@@ -24,6 +25,7 @@ type Bucket struct {
 	transport *http.Transport // the client's own, for requests without credentials
 
 	whole, parts learnt // for bodies that go in one request, and in several
+	deletes      conditional.Deletes
 
 	partThreshold int // bytes; larger bodies go in parts
 	partSize      int // bytes
@@ -52,15 +54,32 @@ func (b *Bucket) Delete(ctx context.Context, key, version string) error {
 	if err := admit(ctx, "delete", key); err != nil {
 		return err
 	}
-	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{
-		Bucket: &b.cfg.Bucket,
-		Key:    &key,
-	})
+	version, err := b.deletes.Condition(ctx, b, key, version)
+	if err != nil {
+		return err
+	}
+	_, err = b.client.DeleteObject(ctx, &s3.DeleteObjectInput{
+		Bucket:  &b.cfg.Bucket,
+		Key:     &key,
+		IfMatch: ifMatch(version),
+	}, once)
 	if err != nil && !answer(err).missing() {
 		return failure(ctx, "delete", key, err)
 	}
 	return nil
 }
+
+// Conditions returns what Inspect has found out.
+func (b *Bucket) Conditions() backends.Conditions {
+	return backends.Conditions{
+		Create: !b.whole.get().lookFirst && !b.parts.get().lookFirst,
+		Delete: b.deletes.Honoured(),
+	}
+}
+
+// once keeps the SDK from sending a request again: the one before, if it was
+// not answered, may still arrive.
+func once(o *s3.Options) { o.Retryer = aws.NopRetryer{} }
 
 // head describes the object, which must be the given version unless that is
 // empty.
