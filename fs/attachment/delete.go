@@ -59,8 +59,11 @@ func (s *Store) deleteRepeatedly(ctx context.Context, u UUID) error {
 }
 
 // knownVersion returns the version of u's object in layout legacy if that takes
-// no request.
+// no request, and deleting it takes one.
 func (s *Store) knownVersion(u UUID) string {
+	if !backends.ConditionsOf(s.bucket).Delete {
+		return ""
+	}
 	if info, ok := s.shelf.find(u); ok && info.at == (location{}) {
 		return info.Version
 	}
