@@ -24,6 +24,7 @@ type circuit struct {
 	answered time.Time  // when the last answer came
 	cause    error      // what opened it; nil while it is closed
 	closed   chan struct{}
+	logged   bool // that it is open: a probe has failed, too
 }
 
 func newCircuit(kind string, probe func(context.Context) error, o Options) *circuit {
@@ -92,7 +93,10 @@ func (c *circuit) heard() {
 	}
 	c.cause = nil
 	close(c.closed)
-	c.o.Log.Info("the store answers again", "kind", c.kind)
+	if c.logged {
+		c.o.Log.Info("the store answers again", "kind", c.kind)
+	}
+	c.logged = false
 }
 
 // failed opens the circuit if nothing has been heard since begin.
@@ -103,8 +107,17 @@ func (c *circuit) failed(begin time.Time, err error) {
 		return
 	}
 	c.cause, c.closed = err, make(chan struct{})
-	c.o.Log.Error("the store does not answer: what needs it is refused at once until it does", "kind", c.kind, "error", err)
 	c.probes.Go(c.untilHeard)
+}
+
+// probeFailed logs the outage once: a call that failed alone is none.
+func (c *circuit) probeFailed(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause != nil && !c.logged && c.ctx.Err() == nil {
+		c.logged = true
+		c.o.Log.Error("the store does not answer: what needs it is refused at once until it does", "kind", c.kind, "error", err)
+	}
 }
 
 // untilHeard probes until the circuit is closed.
@@ -117,6 +130,7 @@ func (c *circuit) untilHeard() {
 			c.heard()
 			return
 		}
+		c.probeFailed(err)
 		select {
 		case <-time.After(c.o.Pause):
 		case <-c.ctx.Done():
