@@ -40,6 +40,10 @@
 //   - List returns keys in ascending byte order, each at most once, also
 //     across pages. Objects created or deleted between two pages may or may
 //     not be listed; all others are.
+//   - A call to a cloud is given up when no byte of any of its requests has gone
+//     in either direction for Limits.RequestTimeout, pauses before retries and
+//     the search for credentials included, and for no other want of progress: it
+//     lasts as long as bytes trickle. Its outcome is unknown then.
 //   - Every call ends soon after its context does, with an error that wraps
 //     the context's. Nothing a cancelled call leaves behind is ever visible as
 //     part of an object.

@@ -6,7 +6,7 @@ import "fmt"
 // cloud has them.
 type Limits struct {
 	ConnectionTimeout int `toml:"connection_timeout"` // seconds to connect, and again for TLS
-	RequestTimeout    int `toml:"request_timeout"`    // seconds without a byte in either direction
+	RequestTimeout    int `toml:"request_timeout"`    // seconds without a byte in either direction, after which a call is given up
 	MaxConnections    int `toml:"max_connections"`    // at one time
 	MaxRetries        int `toml:"max_retries"`        // of one request; 0 for none
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/internal/httpconn"
 )
 
 const blockWorkers = 4 // blocks of one object that are sent at a time
@@ -57,7 +58,7 @@ func (b *Bucket) stage(ctx context.Context, op string, client *blockblob.Client,
 	}
 	close(next)
 	workers.Wait()
-	if err := ctx.Err(); err != nil {
+	if err := httpconn.Ended(ctx); err != nil {
 		return err
 	}
 	return context.Cause(group)

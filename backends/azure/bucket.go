@@ -17,6 +17,7 @@ import (
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/backends/internal/conditional"
+	"orthanc-bucketfs/backends/internal/httpconn"
 	"orthanc-bucketfs/backends/internal/retry"
 )
 
@@ -29,6 +30,7 @@ const (
 type Bucket struct {
 	client    *container.Client
 	transport *http.Transport
+	pool      *httpconn.Pool // its connections
 	container string
 	tier      string // access tier of new objects, empty for the default
 	retries   int    // times that a broken body is gone on with
@@ -50,6 +52,8 @@ func (b *Bucket) Stat(ctx context.Context, key string) (backends.Object, error) 
 	if err := admit(ctx, "stat", key); err != nil {
 		return backends.Object{}, err
 	}
+	ctx, over := b.pool.Call(ctx)
+	defer over()
 	obj, err := b.head(ctx, "stat", key, "")
 	if err != nil {
 		return backends.Object{}, failure("stat", key, err)
@@ -77,6 +81,8 @@ func (b *Bucket) Delete(ctx context.Context, key, version string) error {
 	if err != nil {
 		return err
 	}
+	ctx, over := b.pool.Call(ctx)
+	defer over()
 	if err := b.remove(ctx, key, version); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return failure("delete", key, err)
 	}

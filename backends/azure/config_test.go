@@ -10,12 +10,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/BurntSushi/toml"
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/backends/backendtest/server"
+	"orthanc-bucketfs/backends/internal/httpconn"
 )
 
 func TestConfigTOML(t *testing.T) {
@@ -162,9 +162,9 @@ func TestOpenThatCannotCreateTheContainer(t *testing.T) {
 
 func TestTransport(t *testing.T) {
 	cfg := DefaultConfig()
-	tr := newTransport(cfg)
+	tr := newTransport(httpconn.NewPool(httpconn.For(cfg.Limits)))
 	if tr.MaxConnsPerHost != cfg.MaxConnections || tr.MaxIdleConnsPerHost != cfg.MaxConnections ||
-		tr.TLSClientConfig.MinVersion < 0x0303 || tr.ResponseHeaderTimeout != 30*time.Second || tr.Protocols.HTTP2() || tr.Proxy == nil {
+		tr.TLSClientConfig.MinVersion < 0x0303 || tr.Protocols.HTTP2() || tr.Proxy == nil {
 		t.Errorf("transport %+v", tr)
 	}
 }

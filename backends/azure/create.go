@@ -38,6 +38,8 @@ type upload struct {
 }
 
 func (b *Bucket) store(ctx context.Context, u upload, body []byte) (backends.Object, error) {
+	ctx, over := b.pool.Call(ctx)
+	defer over()
 	store := b.put
 	if len(body) > b.sizes.whole {
 		store = b.putBlocks

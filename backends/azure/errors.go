@@ -11,6 +11,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/internal/httpconn"
 )
 
 var (
@@ -80,13 +81,14 @@ func failure(op, key string, err error) error {
 func (b *Bucket) translate(ctx context.Context, op string, err error) error {
 	var resp *azcore.ResponseError
 	var auth *azidentity.AuthenticationFailedError
+	ended := httpconn.Ended(ctx)
 	switch {
 	case errors.As(err, &resp):
 		return b.answer(op, resp)
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-		return ctx.Err()
-	case ctx.Err() != nil:
-		return fmt.Errorf("%w (%v)", ctx.Err(), err)
+	case ended != nil && errors.Is(err, ended):
+		return ended
+	case ended != nil:
+		return fmt.Errorf("%w (%v)", ended, err)
 	case errors.As(err, &auth):
 		return noToken(auth)
 	}

@@ -28,11 +28,16 @@ func fake(t testing.TB, retries int, answer http.HandlerFunc) *Bucket {
 
 func fakeAt(t testing.TB, address string, retries int) *Bucket {
 	t.Helper()
+	cfg := fakeConfig(address)
+	cfg.MaxRetries = retries
+	return openAt(t, cfg, small())
+}
+
+func fakeConfig(address string) Config {
 	cfg := DefaultConfig()
 	cfg.ConnectionString = backends.NewSecret("BlobEndpoint=" + address + "/;SharedAccessSignature=sv=2026-01-01&sig=" + signature)
 	cfg.Container = "images"
-	cfg.MaxRetries = retries
-	return openAt(t, cfg, small())
+	return cfg
 }
 
 // refuse answers as the service does, with the code in the header and a body

@@ -14,6 +14,8 @@ const pageMax = 5000 // entries that the service gives in one page
 
 // List's token is the service's marker.
 func (b *Bucket) List(ctx context.Context, opts backends.ListOptions) (backends.Page, error) {
+	ctx, over := b.pool.Call(ctx)
+	defer over()
 	page, err := b.list(ctx, opts)
 	if err != nil {
 		return backends.Page{}, failure("list", opts.Prefix, err)

@@ -49,14 +49,16 @@ func open(ctx context.Context, cfg Config, sz sizes, observe ...backends.Observe
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}
-	transport, budget := newTransport(cfg), new(retry.Budget)
-	client, err := newClient(cfg, sz, budget, httpconn.Observe(transport, observe...))
+	pool, budget := httpconn.NewPool(httpconn.For(cfg.Limits)), new(retry.Budget)
+	transport := newTransport(pool)
+	client, err := newClient(cfg, sz, budget, httpconn.Observe(httpconn.Watched(transport), observe...))
 	if err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}
 	b := &Bucket{
 		client:    client,
 		transport: transport,
+		pool:      pool,
 		container: cfg.Container,
 		tier:      cfg.AccessTier,
 		retries:   cfg.MaxRetries,

@@ -8,8 +8,8 @@ import (
 )
 
 // newTransport returns the transport for requests to the service.
-func newTransport(cfg Config) *http.Transport {
-	transport := httpconn.NewTransport(httpconn.For(cfg.Limits))
+func newTransport(pool *httpconn.Pool) *http.Transport {
+	transport := httpconn.NewTransport(pool)
 	transport.ExpectContinueTimeout = time.Second // the SDK asks first when the service is busy
 	return transport
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/internal/httpconn"
 	"orthanc-bucketfs/backends/internal/retry"
 )
 
@@ -114,7 +115,7 @@ func TestBlocksInFlight(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := &Bucket{client: client, sizes: small()}
+		b := &Bucket{client: client, sizes: small(), pool: httpconn.NewPool(httpconn.For(cfg.Limits))}
 		created := make(chan error)
 		go func() {
 			_, err := b.Create(t.Context(), "x", make([]byte, 12*b.sizes.block))
@@ -219,7 +220,7 @@ func TestNobodyReadsTheBodyAfterCreate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := &Bucket{client: client, sizes: sz}
+		b := &Bucket{client: client, sizes: sz, pool: httpconn.NewPool(httpconn.For(cfg.Limits))}
 		if size <= sz.whole {
 			_, err = b.Create(t.Context(), "x", make([]byte, size))
 		} else {

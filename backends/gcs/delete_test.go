@@ -34,3 +34,11 @@ func TestDeleteOfAVersion(t *testing.T) {
 		}
 	}
 }
+
+func TestStalls(t *testing.T) {
+	backendtest.RunStalls(t, func(url string) (backends.Bucket, error) {
+		cfg := testConfig(url)
+		cfg.MaxRetries, cfg.RequestTimeout = 3, 1
+		return Open(t.Context(), cfg)
+	})
+}

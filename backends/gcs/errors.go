@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/internal/httpconn"
 )
 
 // ErrNoBucket reports that the bucket itself is missing.
@@ -21,6 +22,8 @@ func (b *Bucket) do(ctx context.Context, op, key string, run func(context.Contex
 	if err := ctx.Err(); err != nil {
 		return &backends.Error{Op: op, Key: key, Err: err}
 	}
+	ctx, over := b.pool.Call(ctx)
+	defer over()
 	ctx, c := follow(ctx, &b.budget)
 	defer c.end()
 	err := run(ctx, c)
@@ -49,7 +52,10 @@ func (c *call) outcome(ctx context.Context, err error) error {
 	default:
 		err = foreign(err)
 	}
-	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+	switch ended := httpconn.Ended(ctx); {
+	case errors.Is(ended, httpconn.ErrStalled):
+		return fmt.Errorf("%w: %v", ended, err)
+	case ended != nil && !errors.Is(err, ended):
 		return fmt.Errorf("%w: %w", ended, err)
 	}
 	return err

@@ -37,6 +37,7 @@ type Bucket struct {
 	endpoint string
 	client   *http.Client // authenticates
 	base     *http.Transport
+	pool     *httpconn.Pool // its connections
 	sdk      *storage.Client
 	objects  *raw.ObjectsService
 
@@ -63,14 +64,16 @@ func Open(ctx context.Context, cfg Config, observe ...backends.Observer) (*Bucke
 		// The error would repeat the URL, which may hold a password.
 		return nil, errors.New("gcs: HTTPS_PROXY or HTTP_PROXY in the environment is no URL: correct it")
 	}
+	pool := httpconn.NewPool(httpconn.For(cfg.Limits))
 	b := &Bucket{
+		pool:          pool,
 		cfg:           cfg,
 		endpoint:      endpoint.String(),
-		base:          newTransport(cfg),
+		base:          httpconn.NewTransport(pool),
 		largestSingle: largestSingle,
 		uploadPiece:   uploadPiece,
 	}
-	if b.client, err = newClient(cfg, endpoint, httpconn.Observe(b.base, observe...)); err != nil {
+	if b.client, err = newClient(cfg, endpoint, httpconn.Observe(httpconn.Watched(b.base), observe...)); err != nil {
 		return nil, err
 	}
 	if err := b.connect(ctx); err != nil {

@@ -26,6 +26,8 @@ func (b *Bucket) Create(ctx context.Context, key string, body []byte) (backends.
 	if err := admit(ctx, "create", key); err != nil {
 		return backends.Object{}, err
 	}
+	ctx, over := b.pool.Call(ctx)
+	defer over()
 	obj, err := b.store(ctx, key, "", body)
 	if err != nil {
 		return backends.Object{}, failure(ctx, "create", key, err)
@@ -42,6 +44,8 @@ func (b *Bucket) Replace(ctx context.Context, key, version string, body []byte) 
 	if err := backends.CheckVersion("replace", key, version); err != nil {
 		return backends.Object{}, err
 	}
+	ctx, over := b.pool.Call(ctx)
+	defer over()
 	obj, err := b.store(ctx, key, version, body)
 	if err != nil {
 		return backends.Object{}, failure(ctx, "replace", key, err)

@@ -47,3 +47,11 @@ func TestInspectOfStoreThatRefusesConditionalDelete(t *testing.T) {
 		}
 	})
 }
+
+func TestStalls(t *testing.T) {
+	backendtest.RunStalls(t, func(url string) (backends.Bucket, error) {
+		cfg := testConfig(url)
+		cfg.MaxRetries, cfg.RequestTimeout = 3, 1
+		return Open(t.Context(), cfg)
+	})
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/internal/httpconn"
 )
 
 // ErrArchived reports an object in a storage class it has to be restored from
@@ -37,7 +38,7 @@ func translate(ctx context.Context, op string, err error) error {
 		}
 		return fmt.Errorf("%w: %w", sentinel, api)
 	}
-	if ended := ctx.Err(); ended != nil {
+	if ended := httpconn.Ended(ctx); ended != nil {
 		return fmt.Errorf("%w: %w", ended, foreign(err))
 	}
 	if api.status != 0 {

@@ -26,6 +26,8 @@ func (b *Bucket) List(ctx context.Context, opts backends.ListOptions) (backends.
 	if !beginsKeys(opts.Prefix) {
 		return backends.Page{}, nil // stores refuse some of these
 	}
+	ctx, over := b.pool.Call(ctx)
+	defer over()
 	page, err := b.list(ctx, opts)
 	if err != nil {
 		return backends.Page{}, failure(ctx, "list", opts.Prefix, err)

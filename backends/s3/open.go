@@ -15,6 +15,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/backends/internal/httpconn"
 )
 
 const (
@@ -34,7 +35,8 @@ func Open(ctx context.Context, cfg Config, observe ...backends.Observer) (*Bucke
 	if err != nil {
 		return nil, err
 	}
-	httpClient, transport, err := newHTTPClient(cfg, observe)
+	pool := httpconn.NewPool(httpconn.For(cfg.Limits))
+	httpClient, transport, err := newHTTPClient(cfg, pool, observe)
 	if err != nil {
 		return nil, err
 	}
@@ -63,6 +65,7 @@ func Open(ctx context.Context, cfg Config, observe ...backends.Observer) (*Bucke
 		region:        settings.Region,
 		tagging:       query(cfg.Tags),
 		transport:     transport,
+		pool:          pool,
 		partThreshold: partThreshold,
 		partSize:      partSize,
 	}, nil

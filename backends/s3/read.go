@@ -20,6 +20,8 @@ func (b *Bucket) Read(ctx context.Context, key, version string, p []byte, off in
 	if err := admit(ctx, "read", key); err != nil {
 		return 0, backends.Object{}, err
 	}
+	ctx, over := b.pool.Call(ctx)
+	defer over()
 	n, obj, err := b.read(ctx, key, version, p, off)
 	if err != nil {
 		return n, backends.Object{}, failure(ctx, "read", key, err)

@@ -12,6 +12,7 @@ import (
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/backends/internal/conditional"
+	"orthanc-bucketfs/backends/internal/httpconn"
 )
 
 // Bucket is a bucket in a store. It implements backends.Bucket.
@@ -23,6 +24,7 @@ type Bucket struct {
 	tagging string // Config.Tags as a query
 
 	transport *http.Transport // the client's own, for requests without credentials
+	pool      *httpconn.Pool  // its connections
 
 	whole, parts learnt // for bodies that go in one request, and in several
 	deletes      conditional.Deletes
@@ -43,6 +45,8 @@ func (b *Bucket) Stat(ctx context.Context, key string) (backends.Object, error) 
 	if err := admit(ctx, "stat", key); err != nil {
 		return backends.Object{}, err
 	}
+	ctx, over := b.pool.Call(ctx)
+	defer over()
 	obj, err := b.head(ctx, key, "")
 	if err != nil {
 		return backends.Object{}, failure(ctx, "stat", key, err)
@@ -58,6 +62,8 @@ func (b *Bucket) Delete(ctx context.Context, key, version string) error {
 	if err != nil {
 		return err
 	}
+	ctx, over := b.pool.Call(ctx)
+	defer over()
 	_, err = b.client.DeleteObject(ctx, &s3.DeleteObjectInput{
 		Bucket:  &b.cfg.Bucket,
 		Key:     &key,

@@ -18,7 +18,7 @@ import (
 // newHTTPClient returns the client for requests to the store. It speaks
 // HTTP/1.1 alone: several transfers get several connections. The transport is
 // like the client's.
-func newHTTPClient(cfg Config, observe []backends.Observer) (aws.HTTPClient, *http.Transport, error) {
+func newHTTPClient(cfg Config, pool *httpconn.Pool, observe []backends.Observer) (aws.HTTPClient, *http.Transport, error) {
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
 	if cfg.CACertificates != "" {
 		pool, err := readCertificates(cfg.CACertificates)
@@ -29,10 +29,9 @@ func newHTTPClient(cfg Config, observe []backends.Observer) (aws.HTTPClient, *ht
 	}
 	limits := httpconn.For(cfg.Limits)
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) {
-		tr.DialContext = limits.DialContext()
+		tr.DialContext = pool.Dial
 		tr.TLSClientConfig = tlsConfig
 		tr.TLSHandshakeTimeout = limits.Connect
-		tr.ResponseHeaderTimeout = limits.Idle
 		// Less than the connection's own, so that none ends in mid-request.
 		tr.IdleConnTimeout = min(tr.IdleConnTimeout, limits.Idle/2)
 		tr.MaxConnsPerHost = limits.Connections
@@ -47,7 +46,7 @@ func newHTTPClient(cfg Config, observe []backends.Observer) (aws.HTTPClient, *ht
 
 // observed returns client with the observers told of its requests.
 func observed(client aws.HTTPClient, observe []backends.Observer) aws.HTTPClient {
-	return doer{httpconn.Observe(sender{client}, observe...)}
+	return doer{httpconn.Observe(httpconn.Watched(sender{client}), observe...)}
 }
 
 // doer makes a client of a transport, and sender a transport of a client.

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"orthanc-bucketfs/backends"
@@ -35,16 +36,16 @@ func For(l backends.Limits) Limits {
 
 // NewTransport returns a transport that speaks HTTP/1.1 alone: several
 // transfers get several connections.
-func NewTransport(l Limits) *http.Transport {
+func NewTransport(p *Pool) *http.Transport {
+	l := p.limits
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           l.DialContext(),
-		Protocols:             protocols,
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:   l.Connect,
-		ResponseHeaderTimeout: l.Idle,
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         p.Dial,
+		Protocols:           protocols,
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout: l.Connect,
 		// Less than the connection's own, so that none ends in mid-request.
 		IdleConnTimeout:     min(maxIdleTimeout, l.Idle/2),
 		MaxConnsPerHost:     l.Connections,
@@ -55,41 +56,24 @@ func NewTransport(l Limits) *http.Transport {
 	}
 }
 
-// DialContext returns a function for http.Transport that makes connections
-// within the limits.
-func (l Limits) DialContext() func(ctx context.Context, network, addr string) (net.Conn, error) {
-	dialer := &net.Dialer{Timeout: l.Connect, KeepAlive: 30 * time.Second}
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := dialer.DialContext(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		return &idleConn{conn, l.Idle}, nil
+// Pool makes connections within limits.
+type Pool struct {
+	limits Limits
+	moved  atomic.Int64 // bytes, over all connections
+}
+
+// NewPool returns a pool without connections.
+func NewPool(l Limits) *Pool { return &Pool{limits: l} }
+
+// Dial is for http.Transport's DialContext.
+func (p *Pool) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: p.limits.Connect, KeepAlive: 30 * time.Second}
+	dialled, err := dialer.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
 	}
-}
-
-// idleConn ends a connection over which no byte goes for some time, however
-// long the whole transfer takes.
-type idleConn struct {
-	net.Conn
-	timeout time.Duration
-}
-
-func (c *idleConn) Read(p []byte) (int, error) {
-	if err := c.extend(); err != nil {
-		return 0, err
-	}
-	return c.Conn.Read(p)
-}
-
-// Write extends the time of the Read that waits meanwhile for the answer, too.
-func (c *idleConn) Write(p []byte) (int, error) {
-	if err := c.extend(); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(p)
-}
-
-func (c *idleConn) extend() error {
-	return c.Conn.SetDeadline(time.Now().Add(c.timeout))
+	// More than a call waits, which is to end before SDKs hear of a timeout: they
+	// would repeat the request.
+	timeout := p.limits.Idle + p.limits.Idle/4
+	return &conn{Conn: dialled, timeout: timeout, pool: &p.moved}, nil
 }

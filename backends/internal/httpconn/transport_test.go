@@ -2,6 +2,7 @@ package httpconn
 
 import (
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -20,7 +21,7 @@ func (c *deadlineRecorder) Write(p []byte) (int, error)   { return len(p), nil }
 // A transfer of any length lives as long as bytes go.
 func TestEveryByteExtendsTheDeadline(t *testing.T) {
 	inner := new(deadlineRecorder)
-	conn := &idleConn{inner, time.Hour}
+	conn := &conn{Conn: inner, timeout: time.Hour, pool: new(atomic.Int64)}
 	for i := range 10 {
 		before := time.Now()
 		if i%2 == 0 {

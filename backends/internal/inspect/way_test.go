@@ -20,7 +20,7 @@ import (
 )
 
 func newTransport() *http.Transport {
-	return httpconn.NewTransport(httpconn.Limits{Connect: 10 * time.Second, Idle: 10 * time.Second, Connections: 10})
+	return httpconn.NewTransport(httpconn.NewPool(httpconn.Limits{Connect: 10 * time.Second, Idle: 10 * time.Second, Connections: 10}))
 }
 
 // secure serves h over TLS with a certificate of its own making for 127.0.0.1,

@@ -1,0 +1,195 @@
+package httpconn
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+	"time"
+
+	"orthanc-bucketfs/backends"
+)
+
+// ErrStalled reports that a call was given up for want of progress.
+var ErrStalled = errors.New("no byte went in either direction for request_timeout")
+
+// ticks is how often in the time without a byte a call looks whether one has gone.
+const ticks = 16
+
+// Call returns a context for all requests of one call, and the function that
+// ends it. The context ends when no byte of any of them has gone in either
+// direction for the time in the limits, pauses between two requests and looking
+// for credentials included. While a request waits for others to free a
+// connection, their bytes count as well.
+func (p *Pool) Call(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	c := &call{pool: p, requests: make(map[*request]struct{}), stall: func() { cancel(ErrStalled) }}
+	c.tell = func() { backends.Progressed(ctx) }
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.timer = time.AfterFunc(p.limits.Idle/ticks, c.tick)
+	return context.WithValue(ctx, callKey{}, c), func() {
+		c.end()
+		cancel(nil)
+	}
+}
+
+// Ended returns why ctx has ended: ErrStalled, or the error of the caller's own
+// context; nil if it has not.
+func Ended(ctx context.Context) error {
+	if cause := context.Cause(ctx); errors.Is(cause, ErrStalled) {
+		return cause
+	}
+	return ctx.Err()
+}
+
+type callKey struct{}
+
+// call watches the requests of one call.
+type call struct {
+	pool  *Pool
+	stall func()
+	tell  func() // that bytes have gone
+
+	mu       sync.Mutex // guards the fields below
+	timer    *time.Timer
+	over     bool
+	requests map[*request]struct{} // under way
+	done     int64                 // bytes of those that have ended
+	seen     int64                 // bytes at the last look
+	quiet    int                   // looks since one has gone
+}
+
+func (c *call) tick() {
+	c.mu.Lock()
+	moved, stalled := c.look()
+	if !c.over && !stalled {
+		c.timer.Reset(c.pool.limits.Idle / ticks)
+	}
+	c.mu.Unlock()
+	if moved {
+		c.tell()
+	}
+	if stalled {
+		c.stall()
+	}
+}
+
+// look tells whether bytes have gone since the last look, and whether none have
+// for too long. The caller holds c.mu.
+func (c *call) look() (moved, stalled bool) {
+	now := c.done
+	for r := range c.requests {
+		now += r.moved()
+	}
+	if now != c.seen {
+		c.seen, c.quiet = now, 0
+		return true, false
+	}
+	c.quiet++
+	return false, c.quiet >= ticks
+}
+
+func (c *call) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	c.timer.Stop()
+}
+
+// request is one request of a call. Its fields are guarded by the call's mu.
+type request struct {
+	call  *call
+	conn  *conn // nil while it waits for one
+	begin int64 // bytes of conn, or of all connections, at its beginning
+	ahead int64 // bytes of all connections while it waited
+}
+
+func (r *request) moved() int64 {
+	if r.conn == nil {
+		return r.call.pool.moved.Load() - r.begin
+	}
+	return r.ahead + r.conn.moved() - r.begin
+}
+
+func (c *call) begin() *request {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := &request{call: c, begin: c.pool.moved.Load()}
+	c.requests[r] = struct{}{}
+	return r
+}
+
+func (r *request) got(info httptrace.GotConnInfo) {
+	conn := innermost(info.Conn)
+	if conn == nil {
+		return
+	}
+	r.call.mu.Lock()
+	defer r.call.mu.Unlock()
+	r.ahead = r.moved()
+	r.conn, r.begin = conn, conn.moved()
+}
+
+func (r *request) over() {
+	r.call.mu.Lock()
+	defer r.call.mu.Unlock()
+	if _, ok := r.call.requests[r]; ok {
+		r.call.done += r.moved()
+		delete(r.call.requests, r)
+	}
+}
+
+// innermost returns the connection of a Pool below a TLS connection.
+func innermost(c net.Conn) *conn {
+	if secured, ok := c.(*tls.Conn); ok {
+		c = secured.NetConn()
+	}
+	inner, _ := c.(*conn)
+	return inner
+}
+
+// Watched returns next with the bytes of requests told to the calls that they
+// belong to.
+func Watched(next http.RoundTripper) http.RoundTripper { return watched{next} }
+
+type watched struct{ next http.RoundTripper }
+
+func (w watched) RoundTrip(req *http.Request) (*http.Response, error) {
+	c, ok := req.Context().Value(callKey{}).(*call)
+	if !ok {
+		return w.next.RoundTrip(req)
+	}
+	r := c.begin()
+	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{GotConn: r.got})
+	resp, err := w.next.RoundTrip(req.WithContext(ctx))
+	if err != nil || resp.Body == http.NoBody {
+		r.over()
+		return resp, err
+	}
+	resp.Body = &watchedBody{resp.Body, r}
+	return resp, nil
+}
+
+type watchedBody struct {
+	io.ReadCloser
+	request *request
+}
+
+// Read ends with the last byte: the connection may be another request's then.
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.request.over()
+	}
+	return n, err
+}
+
+func (b *watchedBody) Close() error {
+	b.request.over()
+	return b.ReadCloser.Close()
+}
