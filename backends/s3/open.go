@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
 
@@ -73,7 +74,12 @@ func Open(ctx context.Context, cfg Config, observe ...backends.Observer) (*Bucke
 
 // load gathers what the configuration leaves to the environment.
 func load(ctx context.Context, cfg Config) (aws.Config, error) {
-	var options []func(*config.LoadOptions) error
+	client := newCredentialClient(cfg)
+	options := []func(*config.LoadOptions) error{
+		config.WithHTTPClient(client),
+		// A container's endpoint has a client of its own, without any timeout.
+		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = client }),
+	}
 	if cfg.Region != "" {
 		options = append(options, config.WithRegion(cfg.Region))
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -29,6 +30,7 @@ func newHTTPClient(cfg Config, pool *httpconn.Pool, observe []backends.Observer)
 	}
 	limits := httpconn.For(cfg.Limits)
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) {
+		tr.Proxy = httpconn.Proxy
 		tr.DialContext = pool.Dial
 		tr.TLSClientConfig = tlsConfig
 		tr.TLSHandshakeTimeout = limits.Connect
@@ -42,6 +44,15 @@ func newHTTPClient(cfg Config, pool *httpconn.Pool, observe []backends.Observer)
 		tr.WriteBufferSize = httpconn.Buffer
 	})
 	return observed(client.Freeze(), observe), client.GetTransport(), nil
+}
+
+// newCredentialClient returns the client of whatever gives credentials.
+func newCredentialClient(cfg Config) *awshttp.BuildableClient {
+	limits := httpconn.For(cfg.Limits)
+	return awshttp.NewBuildableClient().WithTimeout(limits.Idle).WithTransportOptions(func(tr *http.Transport) {
+		tr.Proxy = httpconn.Proxy
+		tr.TLSHandshakeTimeout = limits.Connect
+	}).WithDialerOptions(func(d *net.Dialer) { d.Timeout = limits.Connect })
 }
 
 // observed returns client with the observers told of its requests.

@@ -41,7 +41,7 @@ func NewTransport(p *Pool) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
+		Proxy:               Proxy,
 		DialContext:         p.Dial,
 		Protocols:           protocols,
 		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
