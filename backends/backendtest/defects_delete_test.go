@@ -2,6 +2,7 @@ package backendtest
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"orthanc-bucketfs/backends"
@@ -44,14 +45,16 @@ func conditionalDeleteDefects() []defect {
 }
 
 // lookThenDelete is a Delete that looks at the version, and a moment later
-// removes whatever is there by then.
+// removes whatever is there by then. Some take longer than others.
 func lookThenDelete(m *Mem) func(context.Context, string, string) error {
+	const longest = 4 // moments
+	var calls atomic.Int32
 	return func(ctx context.Context, key, version string) error {
 		obj, err := m.Stat(ctx, key)
 		if version != "" && (err != nil || !sameVersion(obj, version)) {
 			return &backends.Error{Op: "delete", Key: key, Err: backends.ErrChanged}
 		}
-		time.Sleep(aMoment)
+		time.Sleep(time.Duration(1+calls.Add(1)%longest) * aMoment)
 		return m.Delete(ctx, key, "")
 	}
 }
