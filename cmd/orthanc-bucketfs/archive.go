@@ -82,6 +82,8 @@ func (c *call) archive(ctx context.Context, flags archiveFlags, work func(contex
 // archiveIn runs work on the bucket of cfg, if examine finds nothing wrong.
 func (c *call) archiveIn(ctx context.Context, cfg Config, flags archiveFlags, examine func(context.Context, *checklist, *stack),
 	work func(context.Context, *archiving) error) (err error) {
+	screen := c.stderr
+	c.queueStderr(cfg.Log, forEver)
 	log := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s, err := openStack(ctx, cfg, log, hooks{})
 	if err != nil {
@@ -97,7 +99,7 @@ func (c *call) archiveIn(ctx context.Context, cfg Config, flags archiveFlags, ex
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	now := time.Now()
-	a := &archiving{call: c, flags: flags, cfg: cfg, stack: s, began: now, written: now, share: progress.NewShare(c.stderr, c.name)}
+	a := &archiving{call: c, flags: flags, cfg: cfg, stack: s, began: now, written: now, share: progress.NewShare(screen, c.name)}
 	err = work(ctx, a)
 	a.share.End()
 	if ctx.Err() != nil {

@@ -22,7 +22,8 @@ const benchReady = "ready\n"
 func serveBench(ctx context.Context, c *call, cfg Config, dir, scratch string) (err error) {
 	cfg.Mountpoint, cfg.LocalDir, cfg.Owner = dir, "", ""
 	cfg.RootPath, cfg.Log.Level = scratch, "warn"
-	log := newLogger(c.stderr, cfg.Log, new(slog.LevelVar), false)
+	c.serveStderr(cfg.Log)
+	log := c.newLog(cfg.Log, new(slog.LevelVar))
 	count := new(requestCounter)
 	s, err := openStack(ctx, cfg, log, hooks{request: []backends.Observer{count.observe}})
 	if err != nil {

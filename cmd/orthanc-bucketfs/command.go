@@ -7,6 +7,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"time"
+
+	"orthanc-bucketfs/cmd/internal/logqueue"
 )
 
 // command is one entry of the table.
@@ -25,6 +28,10 @@ type call struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	lookupEnv      func(string) (string, bool)
+
+	queue    *logqueue.Queue // in front of standard error, once queueStderr was called
+	patience time.Duration   // with it at the end
+	journal  bool            // it leads to systemd's journal
 }
 
 // usageError is a command line that asks for nothing the program can do.
@@ -37,7 +44,7 @@ func usagef(format string, args ...any) error {
 	return &usageError{fmt.Errorf(format, args...)}
 }
 
-func (c call) dispatch(ctx context.Context, name string, args []string) error {
+func (c *call) dispatch(ctx context.Context, name string, args []string) error {
 	switch name {
 	case "-h", "-help", "--help":
 		name = "help"
@@ -47,7 +54,7 @@ func (c call) dispatch(ctx context.Context, name string, args []string) error {
 		return err
 	}
 	c.command, c.args = cmd, args
-	return cmd.run(ctx, &c)
+	return cmd.run(ctx, c)
 }
 
 func findCommand(name string) (command, error) {

@@ -55,15 +55,16 @@ func commands() []command {
 
 // run does what args ask for and returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	c := call{stdin: stdin, stdout: stdout, stderr: stderr, lookupEnv: os.LookupEnv}
+	c := &call{stdin: stdin, stdout: stdout, stderr: stderr, lookupEnv: os.LookupEnv}
 	if len(args) == 0 {
 		printProgramUsage(stderr)
 		return exitUsage
 	}
 	err := c.dispatch(ctx, args[0], args[1:])
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		printError(stderr, err)
+		printError(c.stderr, err)
 	}
+	c.flushStderr()
 	return exitCode(err)
 }
 

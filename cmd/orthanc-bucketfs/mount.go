@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/cmd/internal/logqueue"
 	"orthanc-bucketfs/cmd/internal/metrics"
 	"orthanc-bucketfs/fs"
 	"orthanc-bucketfs/fs/attachment"
@@ -41,10 +42,12 @@ func mount(ctx context.Context, c *call) error {
 		return err
 	}
 	cfg, err := loadConfig(*file, c.lookupEnv)
+	c.serveStderr(cfg.Log)
 	if err != nil {
 		return err
 	}
 	m := newMounting(c, *file, cfg)
+	slog.SetDefault(m.log) // for libraries that log by themselves
 	ctx, m.stopping = signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer m.stopping()
 	err = m.run(ctx)
@@ -58,6 +61,7 @@ func mount(ctx context.Context, c *call) error {
 type mounting struct {
 	cfg      Config
 	log      *slog.Logger
+	queue    *logqueue.Queue // between log and whoever reads it
 	systemd  supervisor
 	metrics  *metrics.Metrics
 	reloader *reloader
@@ -66,10 +70,11 @@ type mounting struct {
 
 func newMounting(c *call, file string, cfg Config) *mounting {
 	level := new(slog.LevelVar)
-	log := newLogger(c.stderr, cfg.Log, level, isJournal(c.stderr, c.lookupEnv))
+	log := c.newLog(cfg.Log, level)
 	return &mounting{
 		cfg:      cfg,
 		log:      log,
+		queue:    c.queue,
 		systemd:  supervisor{log},
 		metrics:  metrics.New(metrics.Build{Version: version, Commit: commit}),
 		reloader: &reloader{file: file, lookupEnv: c.lookupEnv, log: log, level: level, cfg: cfg},
@@ -98,7 +103,7 @@ func (m *mounting) runStack(ctx context.Context, uploads *unsettled.Journal) err
 	if err != nil {
 		return err
 	}
-	m.metrics.Watch(metrics.Sources{Budget: s.budget, Counters: &s.store.Counters, Keys: s.keys.Load})
+	m.metrics.Watch(metrics.Sources{Budget: s.budget, Counters: &s.store.Counters, Keys: s.keys.Load, LogDropped: m.queue.Dropped})
 	m.reloader.keys = s.keys
 	return errors.Join(m.mount(ctx, s), s.close())
 }

@@ -37,6 +37,8 @@ func watched(t *testing.T) (*Metrics, Sources) {
 		Budget:   budget.New(1<<20, time.Minute),
 		Counters: new(attachment.Counters),
 		Keys:     func() *crypto.KeyRing { return ring },
+
+		LogDropped: func() uint64 { return 5 },
 	}
 	m := New(Build{Version: "v1", Commit: "c0ffee"})
 	m.Watch(s)

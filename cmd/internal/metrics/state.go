@@ -28,6 +28,8 @@ type Sources struct {
 	Budget   *budget.Budget
 	Counters *attachment.Counters
 	Keys     func() *crypto.KeyRing // nil result without encryption
+
+	LogDropped func() uint64 // lines of the log that were not written
 }
 
 // Watch adds the state of what serves the mount. It is called once.
@@ -35,6 +37,8 @@ func (m *Metrics) Watch(s Sources) {
 	m.registry.MustRegister(keyInfo{s.Keys})
 	m.watchBudget(s.Budget)
 	m.watchFiles(s.Counters)
+	m.total("log_lines_dropped_total", "Lines of the log that were dropped, because whoever reads it did not take them.",
+		func() float64 { return float64(s.LogDropped()) })
 }
 
 func (m *Metrics) watchBudget(b *budget.Budget) {
