@@ -15,6 +15,7 @@ import (
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/cmd/internal/logqueue"
 	"orthanc-bucketfs/cmd/internal/metrics"
+	"orthanc-bucketfs/cmd/internal/probe"
 	"orthanc-bucketfs/fs"
 	"orthanc-bucketfs/fs/attachment"
 	"orthanc-bucketfs/fs/unsettled"
@@ -54,6 +55,7 @@ func mount(ctx context.Context, c *call) error {
 	if err != nil {
 		m.systemd.status("failed: " + err.Error())
 	}
+	m.systemd.close()
 	return err
 }
 
@@ -75,7 +77,7 @@ func newMounting(c *call, file string, cfg Config) *mounting {
 		cfg:      cfg,
 		log:      log,
 		queue:    c.queue,
-		systemd:  supervisor{log},
+		systemd:  newSupervisor(log),
 		metrics:  metrics.New(metrics.Build{Version: version, Commit: commit}),
 		reloader: &reloader{file: file, lookupEnv: c.lookupEnv, log: log, level: level, cfg: cfg},
 	}
@@ -123,26 +125,29 @@ func (m *mounting) mount(ctx context.Context, s *stack) error {
 		m.log.Warn("accept_plaintext is on: objects that are not sealed are shown as they are, also those that somebody else puts " +
 			"into the bucket; remove it when all are sealed")
 	}
-	server, err := m.serveMetrics(s)
+	serving, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	vitals := m.vitals(serving, s)
+	server, err := m.serveMetrics(s, vitals)
 	if err != nil {
 		return err
 	}
 	mounted, err := startMount(m.cfg, s, m.log)
 	if err == nil {
-		err = m.serve(ctx, s, mounted)
+		err = m.serve(ctx, s, mounted, vitals)
 	}
 	return errors.Join(err, server.Close())
 }
 
 // serve returns when the mount has ended.
-func (m *mounting) serve(ctx context.Context, s *stack, mounted *fs.Mount) error {
+func (m *mounting) serve(ctx context.Context, s *stack, mounted *fs.Mount, vitals *probe.Probe) error {
 	logReady(m.cfg, s, m.log)
 	m.systemd.ready("serving " + s.bucket.String() + " on " + m.cfg.Mountpoint)
 	watched, unwatch := context.WithCancel(ctx)
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer unwatch()
-	m.systemd.feedWatchdog(watched, m.cfg.Mountpoint)
+	m.systemd.feedWatchdog(watched, vitals)
 	m.reloader.follow(watched, m.systemd)
 	background.Go(func() { keepSwept(watched, m.cfg, s.bucket, m.log) })
 	background.Go(func() { s.store.LearnNames(watched) })
@@ -163,7 +168,7 @@ func (m *mounting) serve(ctx context.Context, s *stack, mounted *fs.Mount) error
 
 // serveMetrics listens where the configuration says. Without that the Closer
 // has nothing to do.
-func (m *mounting) serveMetrics(s *stack) (io.Closer, error) {
+func (m *mounting) serveMetrics(s *stack, vitals *probe.Probe) (io.Closer, error) {
 	address := m.cfg.Metrics.Listen
 	if address == "" {
 		return io.NopCloser(nil), nil
@@ -176,10 +181,19 @@ func (m *mounting) serveMetrics(s *stack) (io.Closer, error) {
 		m.log.Warn("metrics are served to the network, without authentication: let a firewall choose who may ask", "address", address)
 	}
 	health := metrics.Health{
-		Mount: func(ctx context.Context) error { return askMount(ctx, m.cfg.Mountpoint) },
-		Store: s.store.Reach,
+		Mount: vitals.Check,
+		Store: reachOf(s).Check,
 	}
 	return m.metrics.Serve(l, health, m.cfg.Metrics.Profiling, m.log), nil
+}
+
+// reachOf is the question whether the bucket answers.
+func reachOf(s *stack) *probe.Probe {
+	return probe.New(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), itemPatience)
+		defer cancel()
+		return s.store.Reach(ctx) // a directory may be on a disk that hangs
+	})
 }
 
 func startMount(cfg Config, s *stack, log *slog.Logger) (*fs.Mount, error) {
@@ -187,7 +201,7 @@ func startMount(cfg Config, s *stack, log *slog.Logger) (*fs.Mount, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fs.New(fs.Options{
+	mounted, err := fs.New(fs.Options{
 		Mountpoint: cfg.Mountpoint,
 		Store:      s.store,
 		UID:        uid,
@@ -197,6 +211,13 @@ func startMount(cfg Config, s *stack, log *slog.Logger) (*fs.Mount, error) {
 		Absence:    fs.DefaultAbsence,
 		Log:        log,
 	})
+	if err != nil {
+		return nil, err
+	}
+	if err := keepFromChildren(); err != nil {
+		return nil, errors.Join(err, mounted.Unmount())
+	}
+	return mounted, nil
 }
 
 func logReady(cfg Config, s *stack, log *slog.Logger) {

@@ -2,22 +2,15 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	gofs "github.com/hanwen/go-fuse/v2/fs"
-	"github.com/hanwen/go-fuse/v2/fuse"
-
-	"orthanc-bucketfs/fs"
+	"orthanc-bucketfs/cmd/internal/probe"
 )
 
 // systemdSocket listens where systemd would.
@@ -72,7 +65,7 @@ func (s systemdSocket) none() {
 
 func TestNotify(t *testing.T) {
 	socket := listenAsSystemd(t)
-	s := supervisor{slog.New(slog.DiscardHandler)}
+	s := newSupervisor(slog.New(slog.DiscardHandler))
 	s.status("failed: one\nREADY=1")
 	s.ready("serving")
 	s.stopping("finishing")
@@ -85,80 +78,46 @@ func TestNotify(t *testing.T) {
 
 func TestNotifyWithoutSystemd(t *testing.T) {
 	var log bytes.Buffer
-	s := supervisor{slog.New(slog.NewTextHandler(&log, nil))}
+	s := newSupervisor(slog.New(slog.NewTextHandler(&log, nil)))
 	t.Setenv("NOTIFY_SOCKET", "")
 	s.ready("serving")
-	s.feedWatchdog(t.Context(), "/")
+	s.feedWatchdog(t.Context(), probe.New(func() error { return nil }))
+	s.close()
 	if log.Len() > 0 {
 		t.Errorf("without systemd it says %q", &log)
 	}
+}
+
+func TestNotifyASocketThatIsGone(t *testing.T) {
+	var log bytes.Buffer
+	s := newSupervisor(slog.New(slog.NewTextHandler(&log, nil)))
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "gone"))
 	s.ready("serving")
+	s.close()
 	if !strings.Contains(log.String(), "cannot tell systemd") {
-		t.Errorf("a socket that is gone is not mentioned: %q", &log)
+		t.Errorf("it is not mentioned: %q", &log)
 	}
 }
 
-// The watchdog is fed when the file system has answered, not when it was asked.
-func TestWatchdogIsFedByTheMount(t *testing.T) {
-	mount := mountSlow(t)
+// Nobody waits for a systemd that takes no messages: neither who serves nor, for
+// more than a moment, the end.
+func TestNotifyASystemdThatStandsStill(t *testing.T) {
 	socket := listenAsSystemd(t)
-	t.Setenv("WATCHDOG_USEC", strconv.Itoa(int(4*time.Minute/time.Microsecond)))
-	t.Setenv("WATCHDOG_PID", strconv.Itoa(os.Getpid()))
-	s := supervisor{slog.New(slog.DiscardHandler)}
-	s.feedWatchdog(t.Context(), mount.dir)
-	<-mount.asked
-	socket.none()
-	mount.answer <- struct{}{}
-	if got := socket.next(); got != "WATCHDOG=1" {
+	s := newSupervisor(slog.New(slog.DiscardHandler))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 5000 { // more than any socket holds
+			s.status("serving")
+		}
+		s.close()
+	}()
+	select {
+	case <-done:
+	case <-time.After(hang):
+		t.Fatal("it waits")
+	}
+	if got := socket.next(); got != "STATUS=serving" {
 		t.Errorf("got %q", got)
 	}
-}
-
-func TestWatchdogIsNotFedByAnError(t *testing.T) {
-	socket := listenAsSystemd(t)
-	var log bytes.Buffer
-	s := supervisor{slog.New(slog.NewTextHandler(&log, nil))}
-	s.feedOnce(t.Context(), filepath.Join(t.TempDir(), "gone"), time.Minute)
-	socket.none()
-	if !strings.Contains(log.String(), "does not answer") {
-		t.Errorf("the log says %q", &log)
-	}
-}
-
-// slowMount is a mount that answers statfs only when it is told to.
-type slowMount struct {
-	gofs.Inode
-	dir    string
-	asked  chan struct{}
-	answer chan struct{}
-}
-
-func (m *slowMount) Statfs(context.Context, *fuse.StatfsOut) syscall.Errno {
-	m.asked <- struct{}{}
-	<-m.answer
-	return 0
-}
-
-func mountSlow(t *testing.T) *slowMount {
-	t.Helper()
-	if err := fs.Mountable(); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	m := &slowMount{dir: t.TempDir(), asked: make(chan struct{}, 8), answer: make(chan struct{}, 8)}
-	options := fuse.MountOptions{DirectMount: os.Geteuid() == 0, Logger: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}
-	server, err := gofs.Mount(m.dir, m, &gofs.Options{MountOptions: options})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		close(m.answer)
-		if err := server.Unmount(); err != nil {
-			t.Error(errors.Join(err, fs.Detach(m.dir)))
-		}
-	})
-	return m
 }

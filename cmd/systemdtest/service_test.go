@@ -33,6 +33,7 @@ func TestService(t *testing.T) {
 		{"killed", func(m *machine) { m.shortenWatchdog(); m.dies("KILL") }},
 		{"hung", checkHung},
 		{"panicked", func(m *machine) { m.restoreWatchdog(); m.dies("ABRT") }},
+		{"ended by somebody", func(m *machine) { m.dies("TERM") }},
 		{"unmounted", checkUnmounted},
 		{"aborted", checkAborted},
 		{"stop under load", checkStopUnderLoad},

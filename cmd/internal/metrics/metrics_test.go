@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,6 +100,7 @@ func TestWhatIsCounted(t *testing.T) {
 		`orthanc_bucketfs_bucket_received_bytes_total 5`,
 		`orthanc_bucketfs_orphans_left_total 2`,
 		`orthanc_bucketfs_other_writers_total 1`,
+		`orthanc_bucketfs_log_lines_dropped_total 5`,
 		`orthanc_bucketfs_open_files 3`,
 		`orthanc_bucketfs_budget_used_bytes 4096`,
 		`orthanc_bucketfs_budget_limit_bytes 1.048576e+06`,
@@ -251,4 +253,68 @@ func TestSeriesBeginAtZero(t *testing.T) {
 		`orthanc_bucketfs_integrity_failures_total{reason="unknown_key"} 0`,
 		`orthanc_bucketfs_integrity_failures_total{reason="retired_key"} 0`,
 	)
+}
+
+// However many ask about a mount and a store that never answer, each is told so
+// within seconds.
+func TestReadyDoesNotWaitForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		never := func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		well := func(context.Context) error { return nil }
+		m := New(Build{})
+		for want, h := range map[string]Health{
+			"the mount does not answer":  {Mount: never, Store: well},
+			"the bucket does not answer": {Mount: well, Store: never},
+		} {
+			began := time.Now()
+			var all sync.WaitGroup
+			for range 20 {
+				all.Go(func() {
+					if err := m.ready(context.Background(), h); err == nil || !strings.Contains(err.Error(), want) {
+						t.Errorf("got %v, want %s", err, want)
+					}
+				})
+			}
+			all.Wait()
+			if took := time.Since(began); took > mountPatience+askPatience {
+				t.Errorf("it took %s", took)
+			}
+		}
+	})
+}
+
+// stuckReader is a scraper that takes nothing.
+type stuckReader struct {
+	http.ResponseWriter
+	reached, leave chan struct{}
+}
+
+func (s stuckReader) Write(p []byte) (int, error) {
+	s.reached <- struct{}{}
+	<-s.leave
+	return len(p), nil
+}
+
+// Nobody who counts, and no other scraper, waits for one that takes nothing.
+func TestScraperThatStandsStill(t *testing.T) {
+	m, s := watched(t)
+	stuck := stuckReader{httptest.NewRecorder(), make(chan struct{}, 100), make(chan struct{})}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		m.Handler().ServeHTTP(stuck, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	}()
+	<-stuck.reached
+	m.Operation(attachment.Operation{Kind: attachment.Stored})
+	m.Request(backends.Request{Method: "PUT", Status: 200})
+	claim := s.Budget.Claim()
+	if err := claim.Grow(t.Context(), 1); err != nil {
+		t.Error(err)
+	}
+	wantLines(t, scrape(t, m), `orthanc_bucketfs_operations_total{kind="store",outcome="ok"} 1`)
+	close(stuck.leave)
+	<-ended
 }

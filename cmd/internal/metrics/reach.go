@@ -19,12 +19,12 @@ type reach struct {
 	mu   sync.Mutex // guards last
 	last time.Time  // the store answered
 
-	asking sync.Mutex // held while the store is asked; guards asked and err
+	asking chan struct{} // holds a value while the store is asked; guards asked and err
 	asked  time.Time
 	err    error // what came of it
 }
 
-func newReach() *reach { return new(reach) }
+func newReach() *reach { return &reach{asking: make(chan struct{}, 1)} }
 
 func (r *reach) reached(at time.Time) {
 	r.mu.Lock()
@@ -44,8 +44,12 @@ func (r *reach) check(ctx context.Context, ask func(context.Context) error) erro
 	if r.lately(time.Now()) {
 		return nil
 	}
-	r.asking.Lock()
-	defer r.asking.Unlock()
+	select {
+	case r.asking <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-r.asking }()
 	if r.lately(time.Now()) {
 		return nil
 	}

@@ -19,7 +19,8 @@ const (
 	lastWords    = time.Second
 )
 
-// Health is how the parts are asked whether they are well.
+// Health is how the parts are asked whether they are well. Each returns when its
+// context ends, with or without an answer.
 type Health struct {
 	Mount func(context.Context) error // returns when the mount has answered
 	Store func(context.Context) error // makes one cheap request
