@@ -85,6 +85,11 @@ func (c *call) archiveIn(ctx context.Context, cfg Config, flags archiveFlags, ex
 	screen := c.stderr
 	c.queueStderr(cfg.Log, forEver)
 	log := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	cfg, fits := fitMemory(cfg, machineMemory())
+	if fits.Err != nil {
+		return fits.Err
+	}
+	_ = logFindings(log)(fits)
 	s, err := openStack(ctx, cfg, log, hooks{})
 	if err != nil {
 		return err

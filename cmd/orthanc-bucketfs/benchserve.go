@@ -24,6 +24,11 @@ func serveBench(ctx context.Context, c *call, cfg Config, dir, scratch string) (
 	cfg.RootPath, cfg.Log.Level = scratch, "warn"
 	c.serveStderr(cfg.Log)
 	log := c.newLog(cfg.Log, new(slog.LevelVar))
+	cfg, fits := fitMemory(cfg, machineMemory())
+	if fits.Err != nil {
+		return fits.Err
+	}
+	_ = logFindings(log)(fits)
 	count := new(requestCounter)
 	s, err := openStack(ctx, cfg, log, hooks{request: []backends.Observer{count.observe}})
 	if err != nil {

@@ -63,6 +63,7 @@ func (l *checklist) examine(ctx context.Context, file string, lookupEnv func(str
 		l.skip("configuration", "everything else")
 		return
 	}
+	cfg, fits := fitMemory(cfg, machineMemory())
 	codec, keys, err := openCodec(cfg)
 	l.add(keyFindings(cfg, keys.Load(), err)...)
 	s, failed := l.open(ctx, cfg, codec, keys)
@@ -76,6 +77,7 @@ func (l *checklist) examine(ctx context.Context, file string, lookupEnv func(str
 		l.store(ctx, cfg, s)
 	}
 	l.machine(cfg)
+	l.add(fits, adviceForOrthanc())
 	if s == nil {
 		return
 	}

@@ -47,7 +47,10 @@ func mount(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	facts := machineMemory()
+	collectBefore(facts.Bound)
 	m := newMounting(c, *file, cfg)
+	m.cfg, m.memory = fitMemory(cfg, facts)
 	slog.SetDefault(m.log) // for libraries that log by themselves
 	ctx, m.stopping = signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer m.stopping()
@@ -65,6 +68,7 @@ type mounting struct {
 	log      *slog.Logger
 	queue    *logqueue.Queue // between log and whoever reads it
 	systemd  supervisor
+	memory   backends.Finding // what there is to say about it
 	metrics  *metrics.Metrics
 	reloader *reloader
 	stopping func() // called when the end begins
@@ -117,6 +121,7 @@ func (m *mounting) mount(ctx context.Context, s *stack) error {
 		return err
 	}
 	list := &checklist{report: logFindings(m.log)}
+	list.add(m.memory)
 	list.preflight(ctx, m.cfg, s)
 	if err := list.err(); err != nil {
 		return err

@@ -69,10 +69,16 @@ type serving struct {
 // startServing starts a daemon with a log that goes to stderr.
 func startServing(t *testing.T, stderr *os.File, more string) *serving {
 	t.Helper()
+	return startCommand(t, func(args ...string) *exec.Cmd { return programCommand(t, args...) }, stderr, more)
+}
+
+// startCommand starts a daemon that command makes.
+func startCommand(t *testing.T, command func(args ...string) *exec.Cmd, stderr *os.File, more string) *serving {
+	t.Helper()
 	needMount(t)
 	socket := listenAsSystemd(t)
 	config, mountpoint := writeSite(t, more)
-	s := &serving{Cmd: programCommand(t, "mount", "--config", config), mountpoint: mountpoint, ended: make(chan error, 1)}
+	s := &serving{Cmd: command("mount", "--config", config), mountpoint: mountpoint, ended: make(chan error, 1)}
 	s.Stderr = stderr
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
