@@ -81,7 +81,7 @@ func (r *reader) nested(g group) {
 			file := path.Join(dir, name)
 			r.limit(number(r.text(file)), file)
 		}
-		if dir == g.top {
+		if dir == g.top || dir == "/" {
 			return
 		}
 	}

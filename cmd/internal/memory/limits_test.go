@@ -127,6 +127,15 @@ func TestReadWithoutAnything(t *testing.T) {
 	if got := Read(fstest.MapFS{}); got.Bound != (Limit{}) || got.Available != 0 {
 		t.Errorf("got %+v", got)
 	}
+	tree := machine(map[string]string{
+		"proc/self/cgroup":                           "4:memory:/\n",
+		"proc/self/mountinfo":                        fmt.Sprintf(mountV1, "/"),
+		"sys/fs/cgroup/memory/memory.limit_in_bytes": unlimited,
+	})
+	delete(tree, "proc/meminfo")
+	if got := Read(tree); got.Bound != (Limit{}) {
+		t.Errorf("no limit is taken for one: %+v", got)
+	}
 }
 
 // locked refuses one file.
