@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"orthanc-bucketfs/backends/backendtest/server"
 	"orthanc-bucketfs/cmd/internal/access"
 	"orthanc-bucketfs/cmd/internal/lab"
 )
@@ -81,7 +82,13 @@ func checkInGroup(t *testing.T, binary string) {
 // mountInGroup sees that a burst of large files does not end a daemon that may
 // have less memory than its configuration says.
 func mountInGroup(t *testing.T, binary string) {
-	s := startCommand(t, newGroup(t, binary, 400), nil, "")
+	address := fmt.Sprintf("127.0.0.1:%d", server.FreePort(t))
+	s := startCommand(t, newGroup(t, binary, 400), nil, fmt.Sprintf("[metrics]\nlisten = %q", address))
+	for name, want := range map[string]float64{"orthanc_bucketfs_budget_limit_bytes": 136 * mib, "go_gc_gomemlimit_bytes": 336 * mib} {
+		if got, err := metric(address, name); err != nil || got != want {
+			t.Errorf("%s is %v, want %v, error %v", name, got, want, err)
+		}
+	}
 	names, err := access.Names(6)
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -67,25 +68,33 @@ func TestTheMountDoesNotWaitForItsLog(t *testing.T) {
 	s.within(t, "with a reader that stands still", func() error { return s.storeAndRead(100) })
 	from.Close()
 	s.within(t, "with a reader that is gone", func() error { return s.storeAndRead(10) })
-	s.within(t, "what was dropped", func() error { return wantDropped("http://" + address + "/metrics") })
+	s.within(t, "what was dropped", func() error {
+		dropped, err := metric(address, "orthanc_bucketfs_log_lines_dropped_total")
+		if err == nil && dropped == 0 {
+			err = errors.New("no line of the log was counted as dropped")
+		}
+		return err
+	})
 	if err := s.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	s.within(t, "the end", func() error { return <-s.ended })
 }
 
-func wantDropped(url string) error {
-	resp, err := http.Get(url)
+// metric returns what a daemon tells at address.
+func metric(address, name string) (value float64, err error) {
+	resp, err := http.Get("http://" + address + "/metrics")
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	_, number, found := strings.Cut(string(body), "\northanc_bucketfs_log_lines_dropped_total ")
-	if !found || strings.HasPrefix(number, "0\n") {
-		return fmt.Errorf("no line of the log was counted as dropped, %w", err)
+	_, text, found := strings.Cut(string(body), "\n"+name+" ")
+	if err != nil || !found {
+		return 0, fmt.Errorf("there is no %s, %w", name, err)
 	}
-	return err
+	_, err = fmt.Sscan(text, &value)
+	return value, err
 }
 
 // The start that fails says why, and ends, whatever becomes of what it says.
