@@ -40,7 +40,7 @@ func writeSite(t *testing.T, more string) (config, mountpoint string) {
 			t.Fatal(err)
 		}
 	}
-	text := fmt.Sprintf("mountpoint = %q\nbackend = 'dir'\nowner = ''\ndir.path = %q\n[encryption]\nmaster_key = { id = 1, path = %q }\n%s\n",
+	text := fmt.Sprintf("mountpoint = %q\nbackend = 'dir'\nowner = ''\nstate_dir = ''\ndir.path = %q\n[encryption]\nmaster_key = { id = 1, path = %q }\n%s\n",
 		mountpoint, filepath.Join(dir, "bucket"), writeKeyFile(t, 'a', 0o600), more)
 	config = filepath.Join(dir, "config.toml")
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
