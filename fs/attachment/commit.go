@@ -19,15 +19,16 @@ import (
 // as much before the first answer comes.
 const maxSending = 64 << 20
 
-// commit seals what is in buf, where it lies, and stores it under u.
-func (s *Store) commit(ctx context.Context, u UUID, buf *memory.Buffer) (i Info, err error) {
+// commit seals what is in buf, where it lies, and stores it under u, in the place
+// of prior if that is not zero.
+func (s *Store) commit(ctx context.Context, u UUID, buf *memory.Buffer, prior Info) (i Info, err error) {
 	s.commits.Add(1)
 	defer s.commits.Done()
 	s.Counters.Committing.Add(1)
 	defer s.Counters.Committing.Add(-1)
 	op, size := s.begin(Stored, u.Key()), int64(buf.Size())
 	defer func() { op.end(size, err) }()
-	obj, err := s.upload(ctx, u, buf)
+	obj, err := s.upload(ctx, u, buf, prior)
 	if err != nil {
 		return Info{}, &Error{Op: "commit", Key: u.Key(), Version: obj.Version, Err: err}
 	}
@@ -37,7 +38,7 @@ func (s *Store) commit(ctx context.Context, u UUID, buf *memory.Buffer) (i Info,
 	return info, nil
 }
 
-func (s *Store) upload(ctx context.Context, u UUID, buf *memory.Buffer) (backends.Object, error) {
+func (s *Store) upload(ctx context.Context, u UUID, buf *memory.Buffer, prior Info) (backends.Object, error) {
 	// A file that was never written has no memory for its frame yet.
 	if err := buf.Resize(ctx, int64(buf.Size())); err != nil {
 		return backends.Object{}, err
@@ -46,8 +47,10 @@ func (s *Store) upload(ctx context.Context, u UUID, buf *memory.Buffer) (backend
 	if err != nil {
 		return backends.Object{}, err
 	}
-	if obj, ok, err := s.adopt(ctx, u, try, buf); ok || err != nil {
-		return obj, err
+	if prior.Version == "" {
+		if obj, ok, err := s.adopt(ctx, u, try, buf); ok || err != nil {
+			return obj, err
+		}
 	}
 	if err := buf.Trim(); err != nil {
 		return backends.Object{}, err
@@ -55,6 +58,9 @@ func (s *Store) upload(ctx context.Context, u UUID, buf *memory.Buffer) (backend
 	frame := buf.Framed()
 	if err := s.codec.Seal(u, frame); err != nil {
 		return backends.Object{}, err
+	}
+	if prior.Version != "" {
+		return s.replace(ctx, u, try, frame, prior)
 	}
 	return s.create(ctx, u, try, frame)
 }

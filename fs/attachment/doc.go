@@ -10,6 +10,8 @@
 //     the bucket. It does not end with its caller's context: it has a deadline
 //     of its own that grows with the size. A Writer that failed once stays
 //     failed and never uploads.
+//   - Reopen goes on with what was committed. That is there until the next Commit
+//     replaces just that version, and stays if that fails; it is never deleted.
 //   - When the outcome of an upload is unknown, Commit settles it: the object
 //     is read back and compared. If that is impossible, Commit fails, and the
 //     object is looked for, and deleted, in the background; one that cannot be

@@ -266,28 +266,7 @@ func TestWriteAfterCommitIsRefused(t *testing.T) {
 	}
 	wantErr(t, w.WriteAt(t.Context(), []byte("second"), 5), ErrCommitted)
 	wantErr(t, w.Truncate(t.Context(), 2), ErrCommitted)
-	wantErr(t, w.Reopen(t.Context()), ErrCommitted)
 	wantContent(t, r, testUUID(1), []byte("first"))
-	r.done(t)
-}
-
-func TestReopenEmpty(t *testing.T) {
-	r := newRig(t, Sealed(testRing(t, 1)))
-	w := r.Create(testUUID(1))
-	if _, err := w.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	wantContent(t, r, testUUID(1), nil)
-	if err := w.Reopen(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	_, err := load(t, r, testUUID(1))
-	wantErr(t, err, fs.ErrNotExist)
-	write(t, w, []byte("content"))
-	if _, err := w.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	wantContent(t, r, testUUID(1), []byte("content"))
 	r.done(t)
 }
 

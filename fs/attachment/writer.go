@@ -21,6 +21,7 @@ type Writer struct {
 	state writerState
 	err   error // why nothing can be written any more
 	info  Info  // of the committed object
+	prior Info  // of the one that Commit replaces; zero if there is none
 
 	size atomic.Int64 // of the content; can be read during a commit
 }
@@ -58,15 +59,15 @@ func (w *Writer) Expedite() bool {
 }
 
 // ReadAt copies what has been written from offset off on into p and returns how
-// many bytes it copied: none when nothing can be written any more. It is for
+// many bytes it copied. It fails when nothing can be written any more: it is for
 // whoever completes a page before it writes a part of it.
-func (w *Writer) ReadAt(p []byte, off int64) int {
+func (w *Writer) ReadAt(p []byte, off int64) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.writable() != nil || off < 0 || off >= int64(w.buf.Size()) {
-		return 0
+	if err := w.writable(); err != nil || off < 0 || off >= int64(w.buf.Size()) {
+		return 0, err
 	}
-	return copy(p, w.buf.Content()[off:])
+	return copy(p, w.buf.Content()[off:]), nil
 }
 
 // WriteAt writes p at offset off, all of it or nothing. What lies between the
@@ -112,36 +113,19 @@ func (w *Writer) Commit(ctx context.Context) (Info, error) {
 	w.err = ErrDiscarded
 	defer w.release()
 	defer w.buf.Free()
-	info, err := w.store.commit(context.WithoutCancel(ctx), w.uuid, w.buf)
+	info, err := w.store.commit(context.WithoutCancel(ctx), w.uuid, w.buf, w.prior)
 	if err != nil {
 		w.err = err
 		return Info{}, err
 	}
 	w.become(committed)
-	w.err, w.info = nil, info
+	w.err, w.info, w.prior = nil, info, Info{}
 	return info, nil
 }
 
 // Told notes that whoever waited for Commit has heard that it succeeded. Where
 // there is a journal, it is to be called at some time after a Commit that did.
 func (w *Writer) Told() { w.store.unsettled.Told(w.uuid.Key()) }
-
-// Reopen makes an attachment that was committed empty writable again, by
-// deleting the empty object. A shell that redirects into a new file closes a
-// duplicate of its descriptor before anything is written.
-func (w *Writer) Reopen(ctx context.Context) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.state != committed || w.info.Size > 0 {
-		return w.writable()
-	}
-	if err := w.store.Delete(ctx, w.uuid); err != nil {
-		return w.fail(err)
-	}
-	w.become(writing)
-	w.info = Info{}
-	return nil
-}
 
 // Discard gives up an attachment that is not committed.
 func (w *Writer) Discard() {
@@ -164,7 +148,7 @@ func (w *Writer) Delete() (wasCommitted bool) {
 		w.release()
 		w.info = Info{}
 	}
-	return w.state == committed
+	return w.state == committed || w.prior.Version != ""
 }
 
 // become changes the state, and counts those that are writing.
