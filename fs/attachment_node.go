@@ -23,19 +23,24 @@ type attachmentNode struct {
 	created time.Time          // of a node that is being written
 	cached  bool               // the kernel gathers its writes: see cached.go
 	counted atomic.Bool        // has one of tree.places
+	known   atomic.Bool        // counted among tree.nodes
+	grows   atomic.Bool        // is open for writing, and no fsync has made it final
+	dir     *dirNode
 
 	mu   sync.Mutex // guards info
 	info attachment.Info
 }
 
-// newPending returns the node of an attachment that is about to be written.
-func newPending(t *tree, u attachment.UUID) *attachmentNode {
-	now := time.Now()
-	return &attachmentNode{
-		tree: t, uuid: u, created: now,
+// newPending returns the node of an attachment that is about to be written in d.
+func newPending(d *dirNode, u attachment.UUID) *attachmentNode {
+	now, t := time.Now(), d.tree
+	n := &attachmentNode{
+		tree: t, dir: d, uuid: u, created: now,
 		writer: t.store.Create(u),
 		info:   attachment.Info{UUID: u, Modified: now},
 	}
+	n.grows.Store(true)
+	return n
 }
 
 // pending reports whether nothing has been committed yet.
@@ -50,6 +55,12 @@ func (n *attachmentNode) current() attachment.Info {
 		info.Size = n.writer.Size()
 	}
 	return info
+}
+
+// serves reports that readers of the version that info describes are to use n.
+// The size of a node never changes for them.
+func (n *attachmentNode) serves(info attachment.Info) bool {
+	return !n.cached && !n.grows.Load() && n.is(info)
 }
 
 // is reports that info describes the version that n stands for.
@@ -86,21 +97,21 @@ func (n *attachmentNode) committed(info attachment.Info) {
 	n.tree.removePending(n)
 }
 
-// reopen makes a node that was committed empty one that is being written again.
-// It reports false if that cannot be.
-func (n *attachmentNode) reopen(ctx context.Context) bool {
-	if n.current().Size > 0 || !n.tree.addPending(n) {
-		return false
+// reopen makes a node that was committed one that is being written again. It
+// wraps attachment.ErrCommitted if another one has its name.
+func (n *attachmentNode) reopen(ctx context.Context) error {
+	if !n.tree.addPending(n) {
+		return &attachment.Error{Op: "write", Key: n.uuid.Key(), Err: attachment.ErrCommitted}
 	}
 	if err := n.writer.Reopen(ctx); err != nil {
 		n.tree.removePending(n)
-		return false
+		return err
 	}
 	n.mu.Lock()
 	n.info = attachment.Info{UUID: n.uuid, Modified: n.created}
 	n.mu.Unlock()
 	n.tree.lead(n)
-	return true
+	return nil
 }
 
 // unlink ends the writing of n and reports whether it had been committed.
@@ -109,6 +120,10 @@ func (n *attachmentNode) unlink() (wasCommitted bool) {
 	n.tree.removePending(n)
 	return wasCommitted
 }
+
+var _ = (gofs.NodeOnForgetter)((*attachmentNode)(nil))
+
+func (n *attachmentNode) OnForget() { n.tree.nodes.forgotten(n) }
 
 func (n *attachmentNode) attr(out *fuse.Attr) { n.tree.fileAttr(n.current(), out) }
 
@@ -165,10 +180,14 @@ func (n *attachmentNode) Open(ctx context.Context, flags uint32) (gofs.FileHandl
 		return nil, 0, syscall.EPERM
 	case n.pending():
 		return nil, 0, syscall.EBUSY
+	case n.grows.Load():
+		return nil, 0, syscall.ESTALE // the kernel looks again, and finds another node
 	case n.tree.draining.Load():
 		return nil, 0, n.tree.fail("open", &attachment.Error{Op: "open", Key: n.uuid.Key(), Err: errDraining})
 	}
-	file, err := n.tree.store.Open(ctx, info)
+	patient := untilDying(ctx)
+	defer patient.stop()
+	file, err := n.tree.store.Open(patient, info)
 	if err != nil {
 		return nil, 0, n.tree.fail("open", err)
 	}

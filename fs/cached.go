@@ -54,9 +54,10 @@ func capabilities(o Options) uint64 {
 }
 
 // gather makes n, in which nothing has been written, a file whose writes the
-// kernel gathers, if that can be.
-func (n *attachmentNode) gather() {
-	if !n.tree.gathers {
+// kernel gathers, if that can be. Such writes do not tell whose they are, so the
+// process that creates the file must be known.
+func (n *attachmentNode) gather(process uint32) {
+	if !n.tree.gathers || process == 0 {
 		return
 	}
 	if !n.tree.places.take() {

@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	iofs "io/fs"
@@ -23,6 +24,8 @@ type dirNode struct {
 	tree   *tree
 	depth  int
 	aa, bb byte
+	nodes  int           // attachments in it that the kernel knows; as place
+	place  *list.Element // in tree.nodes, which guards both
 }
 
 func newRoot(t *tree) *dirNode {
@@ -85,24 +88,29 @@ func (n *dirNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (
 
 func (n *dirNode) lookupAttachment(ctx context.Context, u attachment.UUID, out *fuse.EntryOut) (*gofs.Inode, syscall.Errno) {
 	if p := n.tree.findPending(u); p != nil {
+		n.tree.nodes.seen(p)
 		p.attr(&out.Attr)
 		out.SetAttrTimeout(p.attrTimeout())
 		return p.EmbeddedInode(), 0
 	}
 	known := n.knownChild(u)
-	info, err := n.tree.store.Stat(ctx, u)
+	patient := untilDying(ctx)
+	defer patient.stop()
+	info, err := n.tree.store.Stat(patient, u)
 	if errors.Is(err, iofs.ErrNotExist) {
 		return nil, syscall.ENOENT
 	}
 	if err != nil {
 		return nil, n.tree.fail("stat", err)
 	}
-	if known != nil && !known.cached && known.is(info) {
+	if known != nil && known.serves(info) {
 		known.refresh(info)
+		n.tree.nodes.seen(known)
 		return known.entry(out, info.Seen), 0
 	}
-	node := &attachmentNode{tree: n.tree, uuid: u, info: info}
+	node := &attachmentNode{tree: n.tree, dir: n, uuid: u, info: info}
 	n.NewInode(ctx, node, n.tree.fileIdentity(u))
+	n.tree.nodes.seen(node)
 	return node.entry(out, info.Seen), 0
 }
 
@@ -114,6 +122,10 @@ func (n *dirNode) knownChild(u attachment.UUID) *attachmentNode {
 	}
 	return child.Operations().(*attachmentNode)
 }
+
+var _ = (gofs.NodeOnForgetter)((*dirNode)(nil))
+
+func (n *dirNode) OnForget() { n.tree.nodes.left(n) }
 
 var _ = (gofs.NodeCreater)((*dirNode)(nil))
 
@@ -138,15 +150,17 @@ func (n *dirNode) createAttachment(ctx context.Context, u attachment.UUID, flags
 	case n.tree.draining.Load():
 		return nil, nil, 0, n.tree.fail("create", &attachment.Error{Op: "create", Key: u.Key(), Err: errDraining})
 	}
-	node := newPending(n.tree, u)
-	node.gather()
+	process := processOf(callerID(ctx))
+	node := newPending(n, u)
+	node.gather(process)
 	if !n.tree.addPending(node) {
 		node.gathered()
 		node.writer.Discard()
 		return nil, nil, 0, syscall.EEXIST
 	}
-	h := newWriteHandle(node, callerID(ctx))
+	h := newWriteHandle(node, process)
 	child := n.NewInode(ctx, node, n.tree.fileIdentity(u))
+	n.tree.nodes.seen(node)
 	node.attr(&out.Attr)
 	out.SetAttrTimeout(node.attrTimeout())
 	return child, h, node.openFlags(), 0

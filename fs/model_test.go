@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"orthanc-bucketfs/backends/backendtest"
 )
 
@@ -29,6 +31,8 @@ type modelWriter struct {
 	fd       int
 	content  []byte
 	finished bool          // committed or unlinked
+	synced   bool          // committed for good
+	prior    bool          // continues what a flush has committed
 	unlinked bool          // before it was committed
 	failed   syscall.Errno // sticks
 	late     bool          // a write after the commit was gathered
@@ -85,7 +89,7 @@ func newPlayer(t *testing.T, seed uint64) *player {
 
 func (p *player) step() {
 	n := p.IntN(modelFiles)
-	ops := []func(int){p.create, p.write, p.write, p.write, p.truncate, p.sync, p.close, p.stat, p.open, p.read, p.closeReader, p.unlink, p.forbidden, p.list}
+	ops := []func(int){p.create, p.write, p.write, p.write, p.truncate, p.sync, p.flush, p.close, p.stat, p.open, p.read, p.closeReader, p.unlink, p.forbidden, p.list}
 	ops[p.IntN(len(ops))](n)
 }
 
@@ -130,16 +134,32 @@ func (w *modelWriter) changing() syscall.Errno {
 		return w.failed
 	case w.unlinked:
 		return syscall.ENOENT
-	case w.finished:
+	case w.finished && w.synced:
 		return syscall.EPERM
 	}
 	return 0
 }
 
+// changed notes a change, which continues what a flush has committed.
+func (w *modelWriter) changed() {
+	w.prior = w.prior || w.finished
+	w.finished = false
+}
+
+// fixed reports that file n is committed empty, which nothing makes final, or that
+// what was committed has been deleted.
+func (m *model) fixed(n int, w *modelWriter) bool {
+	if !w.finished || w.unlinked {
+		return false
+	}
+	_, ok := m.committed[n]
+	return !ok || w.synced && len(w.content) == 0
+}
+
 func (p *player) write(n int) {
 	w := p.m.writers[n]
-	if w == nil || w.finished && !w.unlinked && len(w.content) == 0 {
-		return // an empty committed file can be reopened by a write: see TestShellRedirection
+	if w == nil || p.m.fixed(n, w) {
+		return
 	}
 	data := make([]byte, 1+p.IntN(10000))
 	data[0] = byte(p.IntN(256))
@@ -147,28 +167,43 @@ func (p *player) write(n int) {
 	want := w.changing()
 	taken := want == 0
 	if p.gather { // the kernel does not know
-		want, w.late = 0, w.late || w.finished && !w.unlinked
+		want, w.late = 0, w.late || w.finished && !w.unlinked && w.synced
 	}
 	_, err := syscall.Pwrite(w.fd, data, int64(off))
 	p.agree("write", n, err, want)
 	if taken && err == nil {
+		w.changed()
 		w.content = append(w.content, make([]byte, max(0, off+len(data)-len(w.content)))...)
 		copy(w.content[off:], data)
+		p.handOver(w)
+	}
+}
+
+// handOver has the kernel hand over what it has gathered for a file that was
+// flushed before: until then nobody else sees that it goes on.
+func (p *player) handOver(w *modelWriter) {
+	const all = unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
+	if !p.gather || !w.prior {
+		return
+	}
+	if err := unix.SyncFileRange(w.fd, 0, 0, all); err != nil {
+		p.Error(err)
 	}
 }
 
 func (p *player) truncate(n int) {
 	w := p.m.writers[n]
-	if w == nil || w.finished {
+	if w == nil || p.m.fixed(n, w) || w.finished && (w.unlinked || w.synced) {
 		return
 	}
 	size := p.IntN(20000)
 	want := w.changing()
-	if want != 0 && size == len(w.content) && !p.gather {
+	if size == len(w.content) && !p.gather {
 		return
 	}
 	p.agree("truncate", n, syscall.Ftruncate(w.fd, int64(size)), want)
 	if want == 0 {
+		w.changed()
 		w.content = append(w.content, make([]byte, max(0, size-len(w.content)))...)[:size]
 	}
 }
@@ -185,7 +220,7 @@ func (p *player) disturb(op backendtest.Op) (want syscall.Errno) {
 		want  syscall.Errno
 	}{{backendtest.Fail(errOutage), syscall.EIO}, {backendtest.Fail(iofs.ErrPermission), syscall.EACCES}}
 	switch op {
-	case backendtest.OpCreate:
+	case backendtest.OpCreate, backendtest.OpReplace:
 		choices = append(choices, struct {
 			fault backendtest.Fault
 			want  syscall.Errno
@@ -211,7 +246,11 @@ func (p *player) commit(n int, w *modelWriter) syscall.Errno {
 		p.r.faulty.Inject()
 		return w.failed
 	}
-	w.failed = p.disturb(backendtest.OpCreate)
+	op := backendtest.OpCreate
+	if w.prior {
+		op = backendtest.OpReplace
+	}
+	w.failed = p.disturb(op)
 	if w.failed == 0 {
 		w.finished = true
 		p.m.committed[n] = append([]byte{}, w.content...)
@@ -226,7 +265,25 @@ func (p *player) sync(n int) {
 	}
 	want := p.commit(n, w)
 	p.agree("fdatasync", n, syscall.Fdatasync(w.fd), want)
-	w.told = want != 0
+	w.told, w.synced = want != 0, w.synced || want == 0
+	p.r.faulty.Inject()
+}
+
+// flush closes a duplicate.
+func (p *player) flush(n int) {
+	w := p.m.writers[n]
+	if w == nil {
+		return
+	}
+	second, err := syscall.Dup(w.fd)
+	if err != nil {
+		p.Fatal(err)
+	}
+	want := p.commit(n, w)
+	if w.told {
+		want = 0
+	}
+	p.agree("flush", n, syscall.Close(second), want)
 	p.r.faulty.Inject()
 }
 
@@ -267,6 +324,7 @@ func (p *player) open(n int) {
 	case p.m.pending(n):
 		want = syscall.EBUSY
 	case !ok:
+		p.r.faulty.Inject() // it would be met by the lookup
 		want = syscall.ENOENT
 	}
 	f, err := os.Open(p.r.path(n))
@@ -356,6 +414,9 @@ func (p *player) list(int) {
 		p.Errorf("the walk found %d files, %v; the model has %d", len(got), err, len(p.m.committed))
 	}
 	for n, content := range p.m.committed {
+		if p.m.pending(n) {
+			content = p.m.writers[n].content
+		}
 		if size, ok := got[p.r.path(n)]; !ok || size != int64(len(content)) {
 			p.Errorf("the walk found file %d: %v with %d bytes; the model has %d", n, ok, size, len(content))
 		}

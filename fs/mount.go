@@ -56,13 +56,18 @@ func New(o Options) (*Mount, error) {
 	if err := t.useLocal(); err != nil {
 		return nil, err
 	}
-	raw := gofs.NewNodeFS(newRoot(t), nodeOptions(o))
-	server, err := fuse.NewServer(raw, o.Mountpoint, mountOptions(o))
+	t.owners.RawFileSystem = gofs.NewNodeFS(newRoot(t), nodeOptions(o))
+	server, err := fuse.NewServer(&t.owners, o.Mountpoint, mountOptions(o))
 	if err != nil {
 		return nil, fmt.Errorf("mounting on %s: %w", o.Mountpoint, err)
 	}
 	t.gathers = server.KernelSettings().Flags64()&mountOptions(o).ExtraCapabilities != 0
-	go server.Serve()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		server.Serve()
+	}()
+	t.nodes.bound(ended)
 	if err := server.WaitMount(); err != nil {
 		return nil, errors.Join(fmt.Errorf("waiting for the mount on %s: %w", o.Mountpoint, err), server.Unmount())
 	}

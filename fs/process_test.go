@@ -2,11 +2,13 @@ package fs
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -40,25 +42,23 @@ func scenes() map[string]func(path string) {
 			say("ready")
 			io.Copy(io.Discard, os.Stdin)
 		},
-		// ends without closing the file
-		"exit": func(path string) {
-			fd := mustCreate(path)
-			syscall.Write(fd, []byte("content"))
-		},
 		"fsync": func(path string) {
 			fd := mustCreate(path)
 			syscall.Write(fd, []byte("content"))
 			say("ready")
 			say(fmt.Sprint(syscall.Fdatasync(fd)))
 		},
-		// waits in open, with a handler for SIGUSR1
-		"open": func(path string) {
-			signal.Notify(make(chan os.Signal, 1), syscall.SIGUSR1)
-			runtime.LockOSThread()
-			say(fmt.Sprint(syscall.Gettid()))
-			_, err := syscall.Open(path, syscall.O_RDONLY, 0)
-			say(errnoName(err))
-		},
+		// wait in a call, with a handler for SIGUSR1
+		"open":   waitIn(func(path string) error { _, err := syscall.Open(path, syscall.O_RDONLY, 0); return err }),
+		"stat":   waitIn(func(path string) error { return syscall.Stat(path, new(syscall.Stat_t)) }),
+		"unlink": waitIn(syscall.Unlink),
+		"list": waitIn(func(path string) error {
+			fd, err := syscall.Open(filepath.Dir(path), syscall.O_RDONLY|syscall.O_DIRECTORY, 0)
+			if err == nil {
+				_, err = syscall.Getdents(fd, make([]byte, 4096))
+			}
+			return err
+		}),
 		// waits in write, with a handler for SIGUSR1
 		"wait to write": func(path string) {
 			signal.Notify(make(chan os.Signal, 1), syscall.SIGUSR1)
@@ -108,6 +108,15 @@ func scenes() map[string]func(path string) {
 			}
 			say(fmt.Sprint(file.Close()))
 		},
+	}
+}
+
+func waitIn(call func(path string) error) func(path string) {
+	return func(path string) {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGUSR1)
+		runtime.LockOSThread()
+		say(fmt.Sprint(syscall.Gettid()))
+		say(errnoName(call(path)))
 	}
 }
 
@@ -209,16 +218,72 @@ func testKilledWhileWriting(t *testing.T, mode mode) {
 	mustStore(t, r.path(1), []byte("content"))
 }
 
-// One that exits in peace has finished the file.
+// One that exits in peace has finished the file. It has one thread: of those of
+// others, all but one look as if they were killed.
 func TestExitWithoutClose(t *testing.T) { inBothModes(t, testExitWithoutClose) }
 
 func testExitWithoutClose(t *testing.T, mode mode) {
 	r := newRig(t, mode)
-	a := r.play(t, "exit", 1)
-	if err := a.Wait(); err != nil {
-		t.Fatal(err)
-	}
+	r.python(t, `
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+os.write(fd, b"content")
+os._exit(0)`, 1)
 	wantFile(t, r.path(1), []byte("content"))
+}
+
+// One that goes on as another program has finished it, too. The kernel closes the
+// file under a lock that a look at the process would wait for.
+func TestExecWhileWriting(t *testing.T) { inBothModes(t, testExecWhileWriting) }
+
+func testExecWhileWriting(t *testing.T, mode mode) {
+	r := newRig(t, mode)
+	r.python(t, `
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+os.write(fd, b"content")
+os.execv("/bin/true", ["true"])`, 1)
+	wantFile(t, r.path(1), []byte("content"))
+}
+
+// python has a program of one thread end with attachment n.
+func (r *rig) python(t *testing.T, program string, n int) {
+	t.Helper()
+	if out, err := python(t, program, r.path(n)).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+func python(t *testing.T, program, path string) *exec.Cmd {
+	t.Helper()
+	const interpreter = "/usr/bin/python3"
+	if _, err := os.Stat(interpreter); err != nil {
+		t.Skip("needs python3")
+	}
+	cmd := exec.CommandContext(t.Context(), interpreter, "-c", "import os, resource, signal, sys\n"+program, path)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// However a writer dies, nothing is left of a file that it has not finished.
+func TestDeathsWhileWriting(t *testing.T) { inBothModes(t, testDeathsWhileWriting) }
+
+func testDeathsWhileWriting(t *testing.T, mode mode) {
+	r := newRig(t, mode)
+	for n, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGSEGV, syscall.SIGABRT} {
+		out, err := python(t, fmt.Sprintf(`
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+os.write(fd, b"half of the content")
+os.kill(os.getpid(), %d)
+signal.pause()`, sig), r.path(n)).CombinedOutput()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != sig {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if r.inBucket(t, n) {
+			t.Errorf("%v: half a file was committed", sig)
+		}
+	}
+	wantCalls(t, "uploads", r, 0, backendtest.OpCreate)
 }
 
 // A commit under way does not end with the process that waits for it.
@@ -253,21 +318,44 @@ func testSignalledDuringCommit(t *testing.T, mode mode) {
 	wantFile(t, r.path(1), []byte("content"))
 }
 
-// Waiting in open ends with a signal.
-func TestInterruptedOpen(t *testing.T) {
-	r := newRig(t)
-	mustStore(t, r.path(1), []byte("content"))
+// A signal that does not kill ends nothing: an error would reach a program that
+// was only stopped and continued.
+func TestSignalledWhileWaiting(t *testing.T) {
+	for scene, op := range map[string]backendtest.Op{"open": backendtest.OpRead, "stat": backendtest.OpStat, "list": backendtest.OpList, "unlink": backendtest.OpDelete} {
+		for _, stops := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/stops=%v", scene, stops), func(t *testing.T) { testSignalledWhileWaiting(t, scene, op, stops) })
+		}
+	}
+}
+
+func testSignalledWhileWaiting(t *testing.T, scene string, op backendtest.Op, stops bool) {
+	mem := backendtest.NewMem()
+	on := func(s *setting) { s.on = mem }
+	mustStore(t, newRig(t, on).path(1), []byte("content"))
+	r := newRig(t, on)
 	gate := backendtest.NewGate()
-	r.faulty.Inject(backendtest.Nth(backendtest.OpRead, 1, backendtest.Hold(gate)))
-	a := r.play(t, "open", 1)
+	r.faulty.Inject(backendtest.Nth(op, 1, backendtest.Hold(gate)))
+	a := r.play(t, scene, 1)
 	var tid int
 	fmt.Sscan(a.hear(t), &tid)
 	<-gate.Arrived()
-	if err := unix.Tgkill(a.Process.Pid, tid, syscall.SIGUSR1); err != nil {
-		t.Fatal(err)
+	signals := []syscall.Signal{syscall.SIGUSR1}
+	if stops {
+		signals = []syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT}
 	}
-	a.want(t, "EINTR")
-	wantFile(t, r.path(1), []byte("content"))
+	for _, sig := range signals {
+		if err := unix.Tgkill(a.Process.Pid, tid, sig); err != nil {
+			t.Fatal(err)
+		}
+		r.waitInterrupt(t)
+	}
+	gate.Open()
+	a.want(t, "ok")
+	if scene != "unlink" {
+		wantFile(t, r.path(1), []byte("content"))
+	} else if r.inBucket(t, 1) {
+		t.Error("not deleted")
+	}
 }
 
 func TestKilledWhileOpening(t *testing.T) {

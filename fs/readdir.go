@@ -27,7 +27,9 @@ var _ = (gofs.NodeReaddirer)((*dirNode)(nil))
 
 // Readdir lists what the bucket holds, and the local files.
 func (n *dirNode) Readdir(ctx context.Context) (gofs.DirStream, syscall.Errno) {
-	entries, err := n.bucketEntries(ctx)
+	patient := untilDying(ctx)
+	defer patient.stop()
+	entries, err := n.bucketEntries(patient)
 	if err != nil {
 		return nil, n.tree.fail("readdir", err)
 	}

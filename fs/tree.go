@@ -42,6 +42,8 @@ type tree struct {
 	gathers     bool // the kernel may gather writes: see cached.go
 	draining    atomic.Bool
 	places      *places       // of files that the kernel gathers writes for
+	nodes       *nodes        // that the kernel knows
+	owners      owners        // of requests
 	generations atomic.Uint64 // the last one given to a node
 	noLocalOnce sync.Once
 
@@ -60,6 +62,7 @@ func newTree(o Options) *tree {
 		local:    &gofs.LoopbackRoot{Path: o.LocalDir},
 		started:  time.Now(),
 		places:   newPlaces(o.Store.Limit()),
+		nodes:    newNodes(),
 		pending:  map[attachment.UUID]*attachmentNode{},
 	}
 	t.idle = sync.NewCond(&t.mu)
@@ -96,8 +99,7 @@ func (t *tree) findPending(u attachment.UUID) *attachmentNode {
 }
 
 // lead makes the kernel look up the name of n again if it led to another node
-// meanwhile. It is left alone if it leads to n: the path of a file that is open
-// tells by it who has it open. Whoever calls it must not hold a lock that a
+// meanwhile. Whoever calls it must not hold a lock that a
 // lookup, a create or an unlink may wait for.
 func (t *tree) lead(n *attachmentNode) {
 	dir := t.local.RootNode.EmbeddedInode()

@@ -236,8 +236,10 @@ func testPendingFileIsNobodyElses(t *testing.T, mode mode) {
 	wantFile(t, r.path(1), []byte("content"))
 }
 
-func TestDuplicatedDescriptors(t *testing.T) {
-	r := newRig(t)
+func TestDuplicatedDescriptors(t *testing.T) { inBothModes(t, testDuplicatedDescriptors) }
+
+func testDuplicatedDescriptors(t *testing.T, mode mode) {
+	r := newRig(t, mode)
 	fd := create(t, r.path(1))
 	mustWrite(t, fd, []byte("content"))
 	second, err := syscall.Dup(fd)
@@ -251,19 +253,100 @@ func TestDuplicatedDescriptors(t *testing.T) {
 	}
 	wantCalls(t, "uploads", r, 1, backendtest.OpCreate)
 
-	// A write through the duplicate after the first close is refused, and heard.
+	// A write through the duplicate after the first close continues the file.
 	fd = create(t, r.path(2))
 	mustWrite(t, fd, []byte("content"))
 	if second, err = syscall.Dup(fd); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Close(fd); err != nil {
+	mustClose(t, fd)
+	wantFile(t, r.path(2), []byte("content"))
+	mustWrite(t, second, []byte(" and more"))
+	if err := syscall.Fdatasync(second); err != nil {
+		t.Error(err)
+	}
+	wantFile(t, r.path(2), []byte("content and more"))
+	mustClose(t, second)
+	wantCalls(t, "replacements", r, 1, backendtest.OpReplace)
+	wantCalls(t, "deletes", r, 0, backendtest.OpDelete)
+}
+
+// After an fsync nothing follows: somebody may have been told that it is stored.
+func TestWriteAfterFsync(t *testing.T) {
+	r := newRig(t)
+	fd := create(t, r.path(1))
+	mustWrite(t, fd, []byte("content"))
+	if err := syscall.Fdatasync(fd); err != nil {
 		t.Fatal(err)
 	}
-	_, err = syscall.Write(second, []byte("more"))
-	wantErrno(t, "write after the commit", err, syscall.EPERM)
-	syscall.Close(second)
-	wantFile(t, r.path(2), []byte("content"))
+	_, err := syscall.Write(fd, []byte(" and more"))
+	wantErrno(t, "write after the fsync", err, syscall.EPERM)
+	syscall.Close(fd)
+	wantFile(t, r.path(1), []byte("content"))
+}
+
+// Whoever has opened what a flush has committed keeps it, with its size, when the
+// file goes on.
+func TestReaderOfAFileThatGoesOn(t *testing.T) { inBothModes(t, testReaderOfAFileThatGoesOn) }
+
+func testReaderOfAFileThatGoesOn(t *testing.T, mode mode) {
+	r := newRig(t, mode)
+	fd := create(t, r.path(1))
+	mustWrite(t, fd, []byte("content"))
+	second, err := syscall.Dup(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, second)
+	reader, err := os.Open(r.path(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	mustWrite(t, fd, []byte(" and more"))
+	mustClose(t, fd)
+	if end, err := reader.Seek(0, 2); end != 7 || err != nil {
+		t.Errorf("SEEK_END gives %d, %v", end, err)
+	}
+	if info, err := reader.Stat(); err != nil || info.Size() != 7 {
+		t.Errorf("fstat: %v, %v", info, err)
+	}
+	wantFile(t, r.path(1), []byte("content and more"))
+}
+
+// What a flush has committed stays when what follows cannot be stored, and whoever
+// wrote hears of it.
+func TestContinuationInVain(t *testing.T) { inBothModes(t, testContinuationInVain) }
+
+func testContinuationInVain(t *testing.T, mode mode) {
+	for name, fault := range map[string]struct {
+		op   backendtest.Op
+		err  error
+		want syscall.Errno
+	}{
+		"nothing can be replaced": {backendtest.OpReplace, errors.ErrUnsupported, syscall.EIO},
+		"outage":                  {backendtest.OpReplace, errOutage, syscall.EIO},
+		"it cannot be fetched":    {backendtest.OpRead, errOutage, syscall.EIO},
+		"it may not be fetched":   {backendtest.OpRead, iofs.ErrPermission, syscall.EACCES},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, mode)
+			fd := create(t, r.path(1))
+			mustWrite(t, fd, []byte("content"))
+			second, err := syscall.Dup(fd)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustClose(t, second)
+			r.faulty.Inject(backendtest.Each(fault.op, backendtest.Fail(fault.err)))
+			syscall.Write(fd, []byte(" and more")) // may be gathered
+			wantErrno(t, "fdatasync", syscall.Fdatasync(fd), fault.want)
+			mustClose(t, fd)
+			r.faulty.Reset()
+			wantFile(t, r.path(1), []byte("content"))
+			wantCalls(t, "deletes", r, 0, backendtest.OpDelete)
+		})
+	}
 }
 
 // All threads of a process that created a file may commit it.

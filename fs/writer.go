@@ -14,8 +14,9 @@ import (
 
 // writeHandle is the handle that created an attachment.
 type writeHandle struct {
-	node    *attachmentNode
-	creator uint32 // thread that opened it, or 0
+	node   *attachmentNode
+	author author
+	order  sync.Mutex // held by a commit until it is noted, and by a reopening
 
 	mu     sync.Mutex // guards the fields below
 	logged bool       // the error that sticks has been logged
@@ -24,16 +25,16 @@ type writeHandle struct {
 	refused syscall.Errno // why a write after the commit was not taken
 }
 
-func newWriteHandle(n *attachmentNode, creator uint32) *writeHandle {
-	return &writeHandle{node: n, creator: creator}
+// newWriteHandle returns the handle of a file that the process creates.
+func newWriteHandle(n *attachmentNode, process uint32) *writeHandle {
+	return &writeHandle{node: n, author: author{process: process}}
 }
 
 var _ = (gofs.FileWriter)((*writeHandle)(nil))
 
 func (h *writeHandle) Write(ctx context.Context, data []byte, off int64) (uint32, syscall.Errno) {
-	patient := untilDying(ctx)
-	defer patient.stop()
-	err := h.change(ctx, func() error { return h.node.writer.WriteAt(patient, data, off) })
+	h.author.wrote(h.node.tree.owners.of(ctx))
+	err := h.change(ctx, func(ctx context.Context) error { return h.node.writer.WriteAt(ctx, data, off) })
 	if h.node.tree.gathers {
 		h.node.tree.places.sized(h.node.writer.Size())
 	}
@@ -55,40 +56,56 @@ var _ = (gofs.FileReader)((*writeHandle)(nil))
 // Read serves the kernel, which completes a page before it writes a part of it.
 // Nobody else can read through this handle. What comes of it when nothing can
 // be written any more is refused when it is written.
-func (h *writeHandle) Read(_ context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
-	return fuse.ReadResultData(dest[:h.node.writer.ReadAt(dest, off)]), 0
+func (h *writeHandle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
+	var n int
+	_ = h.change(ctx, func(context.Context) (err error) { // fsync or close will tell
+		n, err = h.node.writer.ReadAt(dest, off)
+		return err
+	})
+	return fuse.ReadResultData(dest[:n]), 0
 }
 
 func (h *writeHandle) truncate(ctx context.Context, size int64) syscall.Errno {
-	patient := untilDying(ctx)
-	defer patient.stop()
-	err := h.change(ctx, func() error { return h.node.writer.Truncate(patient, size) })
+	h.author.wrote(h.node.tree.owners.of(ctx))
+	err := h.change(ctx, func(ctx context.Context) error { return h.node.writer.Truncate(ctx, size) })
 	if err != nil {
 		return h.fail("truncate", err)
 	}
 	return 0
 }
 
-// change does a change, once more if it was refused because an empty file had
-// been committed.
-func (h *writeHandle) change(ctx context.Context, do func() error) error {
-	err := do()
-	if !errors.Is(err, attachment.ErrCommitted) || !h.node.reopen(ctx) {
+// change does a change. One after a flush continues what that has committed.
+func (h *writeHandle) change(ctx context.Context, do func(context.Context) error) error {
+	patient := untilDying(ctx)
+	defer patient.stop()
+	err := do(patient)
+	if !errors.Is(err, attachment.ErrCommitted) {
 		return err
 	}
-	return do()
+	h.order.Lock()
+	defer h.order.Unlock()
+	if err = do(patient); !errors.Is(err, attachment.ErrCommitted) { // another one has reopened it
+		return err
+	}
+	if !h.node.grows.Load() || h.lateErrno() != 0 {
+		return err
+	}
+	if err := h.node.reopen(patient); err != nil {
+		h.late(errno(err))
+		return err
+	}
+	return do(patient)
 }
 
 var _ = (gofs.FileFsyncer)((*writeHandle)(nil))
 
-// Fsync commits.
+// Fsync commits for good: nothing can follow. An empty file has nothing yet that
+// anybody could miss.
 func (h *writeHandle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
-	errno := h.commit(ctx, "fsync")
-	if errno != 0 {
-		h.mu.Lock()
-		h.told = true
-		h.mu.Unlock()
-	}
+	errno := h.commit(ctx, "fsync", true)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.told = h.told || errno != 0
 	return errno
 }
 
@@ -99,13 +116,13 @@ var _ = (gofs.FileFlusher)((*writeHandle)(nil))
 // descriptor number again, which by then may be another thread's.
 func (h *writeHandle) Flush(ctx context.Context) syscall.Errno {
 	switch {
-	case h.hasTold() || h.foreign(callerID(ctx)):
+	case h.hasTold() || h.author.foreign(h.node.tree.owners.of(ctx), callerID(ctx)):
 		return 0
-	case h.node.pending() && killed(callerID(ctx)):
+	case h.node.pending() && killed(ctx):
 		h.drop("its writer was killed")
 		return syscall.EIO
 	}
-	return h.commit(ctx, "flush")
+	return h.commit(ctx, "flush", false)
 }
 
 func (h *writeHandle) hasTold() bool {
@@ -114,26 +131,24 @@ func (h *writeHandle) hasTold() bool {
 	return h.told
 }
 
-// foreign reports that the thread belongs to another process than the one that
-// created the file, which still has it open.
-func (h *writeHandle) foreign(tid uint32) bool {
-	return tid != 0 && h.creator != 0 && tid != h.creator &&
-		!sameProcess(tid, h.creator) && hasOpen(h.creator, h.node.uuid.Key())
-}
-
-func (h *writeHandle) commit(ctx context.Context, op string) syscall.Errno {
+func (h *writeHandle) commit(ctx context.Context, op string, final bool) syscall.Errno {
 	if h.node.writer.Size() <= smallFile {
 		h.node.gathered()
 	}
 	if code := h.lateErrno(); code != 0 {
 		return code
 	}
+	h.order.Lock()
+	defer h.order.Unlock()
 	info, err := h.node.writer.Commit(ctx)
 	if err != nil {
 		return h.fail(op, err)
 	}
 	if info != (attachment.Info{}) { // not unlinked in the meantime
 		h.node.committed(info)
+	}
+	if final && info.Size > 0 {
+		h.node.grows.Store(false)
 	}
 	return 0
 }
@@ -165,6 +180,7 @@ var _ = (gofs.FileReleaser)((*writeHandle)(nil))
 
 // Release drops what was never committed. Nobody would hear of a failure here.
 func (h *writeHandle) Release(context.Context) syscall.Errno {
+	h.node.grows.Store(false)
 	h.node.gathered()
 	h.node.writer.Told()
 	if h.node.pending() {
