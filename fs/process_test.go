@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 
 func scenes() map[string]func(path string) {
 	return map[string]func(string){
+		"mount": mountScene,
 		// writes a part and waits to be killed
 		"write": func(path string) {
 			fd := mustCreate(path)

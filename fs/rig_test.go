@@ -247,3 +247,13 @@ func (r *rig) waitInterrupt(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// open opens attachment n for reading.
+func (r *rig) open(t testing.TB, n int) *os.File {
+	t.Helper()
+	f, err := os.Open(r.path(n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}

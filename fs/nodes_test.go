@@ -1,0 +1,81 @@
+package fs
+
+import (
+	"fmt"
+	iofs "io/fs"
+	"path/filepath"
+	"testing"
+	"time"
+
+	gofs "github.com/hanwen/go-fuse/v2/fs"
+
+	"orthanc-bucketfs/fs/attachment"
+)
+
+// known counts the attachments that the tree holds for the kernel.
+func known(n *gofs.Inode) (count int) {
+	if _, ok := n.Operations().(*attachmentNode); ok {
+		return 1
+	}
+	for _, child := range n.Children() {
+		count += known(child)
+	}
+	return count
+}
+
+// A look at all files does not leave them in memory.
+func TestNodesAreBounded(t *testing.T) {
+	const files, slack = 2*maxNodes + maxNodes/2, maxNodes / 4
+	r := newRig(t, func(s *setting) { s.timing.Listing = time.Hour })
+	for i := range files {
+		u, _ := attachment.ParseUUID(fmt.Sprintf("ab%02x%04x-1111-4222-8333-%012x", i%256, i&0xffff, i))
+		if _, err := r.mem.Create(t.Context(), u.Key(), make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen, most := 0, 0
+	err := filepath.WalkDir(r.dir, func(path string, d iofs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if _, err := d.Info(); err != nil {
+			return err
+		}
+		if seen++; seen%1000 == 0 {
+			most = max(most, known(r.tree.local.RootNode.EmbeddedInode()))
+		}
+		return nil
+	})
+	if err != nil || seen != files {
+		t.Fatalf("the walk found %d files, %v", seen, err)
+	}
+	if most > maxNodes+slack {
+		t.Errorf("%d attachments were held at one time, want %d at most", most, maxNodes+slack)
+	}
+	if most < maxNodes/2 {
+		t.Errorf("%d attachments were held at one time: the test proves nothing", most)
+	}
+	t.Logf("%d held at one time", most)
+}
+
+// A file that is open, and one that is being written, go on when the kernel is
+// asked to forget their directory.
+func TestForgottenWhileOpen(t *testing.T) { inBothModes(t, testForgottenWhileOpen) }
+
+func testForgottenWhileOpen(t *testing.T, mode mode) {
+	r := newRig(t, mode)
+	mustStore(t, r.path(1), []byte("content"))
+	held := r.open(t, 1)
+	fd := create(t, r.path(0x101)) // in the same directory
+	mustWrite(t, fd, []byte("con"))
+	r.node(0x101).dir.forget()
+	mustWrite(t, fd, []byte("tent"))
+	got := make([]byte, 7)
+	if _, err := held.ReadAt(got, 0); err != nil || string(got) != "content" {
+		t.Errorf("the open file: %q, %v", got, err)
+	}
+	held.Close()
+	mustClose(t, fd)
+	wantFile(t, r.path(1), []byte("content"))
+	wantFile(t, r.path(0x101), []byte("content"))
+}
