@@ -30,6 +30,7 @@ func TestWithTheRightsOfTheUnit(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "setpriv", "--bounding-set", unitCapabilities(t), "--no-new-privs",
 		os.Args[0], "-test.run", tests, "-test.timeout", "5m")
 	cmd.Env = append(os.Environ(), reducedVariable+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v:\n%s", err, out)
 	}
