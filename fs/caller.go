@@ -112,6 +112,11 @@ func dying(tid uint32) bool {
 	return s.signals&sigkill != 0
 }
 
+// deaf reports that the thread will not hear the answer that it waits for.
+func deaf(tid uint32) bool {
+	return tid != 0 && soon(func() bool { return dying(tid) }, false)
+}
+
 // killed reports that the caller closes a file because a signal has ended its
 // process. One that cannot be seen has been killed if a signal is pending, for
 // all that can be known: it may have been one that ends nothing.

@@ -300,6 +300,9 @@ func testKilledDuringCommit(t *testing.T, mode mode) {
 	a.Process.Kill()
 	gate.Open()
 	a.Wait()
+	if !strings.Contains(r.log.String(), "was killed meanwhile") {
+		t.Errorf("the log does not say so:\n%s", r.log)
+	}
 	wantCalls(t, "uploads", r, 1, backendtest.OpCreate)
 	wantFile(t, r.path(1), []byte("content"))
 }

@@ -103,6 +103,10 @@ var _ = (gofs.FileFsyncer)((*writeHandle)(nil))
 // anybody could miss.
 func (h *writeHandle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
 	errno := h.commit(ctx, "fsync", true)
+	if errno == 0 && deaf(callerID(ctx)) {
+		h.node.tree.log.Warn("stored a file whose writer was killed meanwhile: if Orthanc does not know it, delete it by hand",
+			"key", h.node.uuid.Key())
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.told = h.told || errno != 0
