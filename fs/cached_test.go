@@ -213,3 +213,29 @@ func TestGatheredAppend(t *testing.T) {
 	mustClose(t, fd)
 	wantFile(t, r.path(1), []byte("xxxend"))
 }
+
+// The kernel, which has forgotten what was flushed, completes a page of it before it
+// writes a part.
+func TestGatheredWriteIntoAFlushedPage(t *testing.T) {
+	r := newRig(t, gathered)
+	content := testContent(10_000, 1)
+	fd := create(t, r.path(1))
+	mustWrite(t, fd, content)
+	second, err := syscall.Dup(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, second)
+	if err := unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := syscall.Pwrite(fd, []byte("changed"), 5000); err != nil {
+		t.Fatal(err)
+	}
+	copy(content[5000:], "changed")
+	if err := syscall.Fdatasync(fd); err != nil {
+		t.Error(err)
+	}
+	mustClose(t, fd)
+	wantFile(t, r.path(1), content)
+}

@@ -433,6 +433,7 @@ func testForkWhileWriting(t *testing.T, mode mode) {
 	a.want(t, "ok")
 	a.want(t, "<nil>")
 	wantCalls(t, "uploads", r, 1, backendtest.OpCreate)
+	wantCalls(t, "replacements", r, 0, backendtest.OpReplace)
 	wantFile(t, r.path(1), []byte("first second"))
 }
 

@@ -85,6 +85,9 @@ func TestInAnotherProcessNamespace(t *testing.T) {
 	for n, test := range []struct{ name, program, want string }{
 		{"killed", `os.kill(os.getpid(), signal.SIGKILL)`, ""},
 		{"terminated", `os.kill(os.getpid(), signal.SIGTERM); signal.pause()`, ""},
+		{"child exits, then killed", `
+if os.fork() == 0: os._exit(0)
+os.wait(); os.kill(os.getpid(), signal.SIGKILL)`, ""},
 		{"child exits", `
 if os.fork() == 0: os._exit(0)
 os.wait(); os.write(fd, b" second"); os.fsync(fd); os.close(fd)`, "first second"},
