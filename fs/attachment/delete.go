@@ -24,6 +24,7 @@ func (s *Store) Delete(ctx context.Context, u UUID) (err error) {
 	defer func() { op.end(0, err) }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timing.Delete)
 	defer cancel()
+	s.shelf.deleted(u)
 	// Also afterwards: somebody may be looking at it meanwhile.
 	s.shelf.forget(u)
 	defer s.shelf.forget(u)

@@ -28,6 +28,9 @@
 //     and verified. A File cannot fail afterwards. What was fetched or verified
 //     a moment ago is not fetched again, so that another machine's delete may go
 //     unseen for that moment; a delete through the Store never does.
+//   - All who have one version open, or open it meanwhile, share one fetch and
+//     its memory. A fetch outlives the one who began it, and ends when nobody
+//     waits for it. Its error reaches all who wait.
 //   - The contents of all Writers and Files are within the budget.
 //
 // # Errors

@@ -26,25 +26,21 @@ type File struct {
 	closed bool
 }
 
+var errOtherVersion = fmt.Errorf("%w: it has another version by now", backends.ErrChanged)
+
 // Open fetches, unseals and verifies the attachment that want describes. If
 // want has a version, or the object another size, and the bucket no longer
 // holds that one, the error wraps backends.ErrChanged. It waits for the budget
 // before it fetches. What has been fetched or verified a moment ago is not
-// fetched again. The caller closes the File.
+// fetched again, nor is what is being fetched, or open: then the bucket is asked
+// whether it is still there. The caller closes the File.
 func (s *Store) Open(ctx context.Context, want Info) (f *File, err error) {
 	op := s.begin(Fetched, want.key())
 	defer func() { op.end(want.Size, err) }()
-	if b := s.shelf.share(want); b != nil {
-		op.FromMemory = true
-		return s.file(b, want), nil
-	}
-	l := s.shelf.begin(want.UUID)
-	defer s.shelf.end(l)
 	b, err := s.openBody(ctx, want, op)
 	if err != nil {
 		return nil, err
 	}
-	s.shelf.open(l, b)
 	return s.file(b, want), nil
 }
 
@@ -55,9 +51,35 @@ func (s *Store) file(b *body, want Info) *File {
 	return &File{Info: info, shelf: s.shelf, open: &s.Counters.Open, body: b}
 }
 
+// openBody returns a body that the caller releases.
 func (s *Store) openBody(ctx context.Context, want Info, op *operation) (b *body, err error) {
-	seen := time.Now()
-	f := s.shelf.takeFirst(want)
+	begin := op.begin
+	b, fl, isNew := s.shelf.board(want)
+	if isNew {
+		s.launch(fl)
+		if fl.first != nil {
+			op.begin = begin.Add(-fl.first.took)
+		}
+	}
+	if fl != nil {
+		if b, err = s.await(ctx, fl); err != nil {
+			return nil, err
+		}
+	}
+	if isNew || s.shelf.believed(b, want, begin) {
+		op.FromMemory = !isNew
+		return b, nil
+	}
+	if err := s.confirm(ctx, want, b); err != nil {
+		s.shelf.release(b, false)
+		return nil, err
+	}
+	return b, nil
+}
+
+// fetchBody brings the attachment that want describes into memory, of which f,
+// if it is not nil, is the beginning.
+func (s *Store) fetchBody(ctx context.Context, want Info, f *first) (b *body, err error) {
 	if f == nil {
 		head, tail := s.codecAt(want.at).Frame()
 		f = &first{buf: s.memory.New(head, tail)}
@@ -67,31 +89,34 @@ func (s *Store) openBody(ctx context.Context, want Info, op *operation) (b *body
 			f.buf.Free()
 		}
 	}()
-	if f.fetched() {
-		seen = f.seen
-		op.begin = op.begin.Add(-f.took)
-	}
 	if err := f.buf.Fit(ctx, want.Size); err != nil {
 		return nil, &Error{Op: "open", Key: want.key(), Version: want.Version, Err: err}
 	}
-	return s.load(ctx, want, f, seen)
+	return s.load(ctx, want, f)
 }
 
-// load completes what is in f, and verifies it.
-func (s *Store) load(ctx context.Context, want Info, f *first, seen time.Time) (*body, error) {
-	ctx, cancel := s.timing.Request.bound(ctx, want.Size)
-	defer cancel()
-	stored := f.buf.Framed()
-	obj, err := s.complete(ctx, want, f, stored)
+// openFailed is the error of an open that the bucket has not granted.
+func (s *Store) openFailed(want Info, err error) error {
 	if errors.Is(err, backends.ErrChanged) || errors.Is(err, fs.ErrNotExist) {
 		s.listings.forget(want.UUID)
 	}
 	if errors.Is(err, fs.ErrNotExist) && want.at.mayMove() {
 		err = fmt.Errorf("%w: it is no longer there", backends.ErrChanged) // but perhaps elsewhere
 	}
-	if err != nil {
+	if !errors.Is(err, context.Canceled) { // which says nothing of what is there
 		s.shelf.forget(want.UUID)
-		return nil, &Error{Op: "open", Key: want.key(), Version: want.Version, Err: err}
+	}
+	return &Error{Op: "open", Key: want.key(), Version: want.Version, Err: err}
+}
+
+// load completes what is in f, and verifies it.
+func (s *Store) load(ctx context.Context, want Info, f *first) (*body, error) {
+	ctx, cancel := s.timing.Request.bound(ctx, want.Size)
+	defer cancel()
+	stored := f.buf.Framed()
+	obj, seen, err := s.complete(ctx, want, f, stored)
+	if err != nil {
+		return nil, s.openFailed(want, err)
 	}
 	codec := s.codecAt(want.at)
 	id := keyID(codec, stored) // before Open, which may wipe the bytes
@@ -101,22 +126,24 @@ func (s *Store) load(ctx context.Context, want Info, f *first, seen time.Time) (
 		return nil, &Error{Op: "open", Key: want.key(), Version: obj.Version, KeyID: id, Err: err}
 	}
 	info := Info{UUID: want.UUID, Size: want.Size, Modified: obj.Modified, Version: obj.Version, Seen: seen, at: want.at}
-	return &body{info: info, buf: f.buf, content: content}, nil
+	return &body{info: info, seen: seen, buf: f.buf, content: content}, nil
 }
 
-// complete fetches what f lacks of the frame p.
-func (s *Store) complete(ctx context.Context, want Info, f *first, p []byte) (backends.Object, error) {
+// complete fetches what f lacks of the frame p. It was all there when seen says.
+func (s *Store) complete(ctx context.Context, want Info, f *first, p []byte) (obj backends.Object, seen time.Time, err error) {
+	seen = time.Now()
 	switch {
 	case !f.fetched():
-		return s.fetch(ctx, want, p)
+		obj, err = s.fetch(ctx, want, p)
+		return obj, seen, err
 	case f.n == len(p):
-		return f.obj, nil
+		return f.obj, f.seen, nil
 	}
 	n, err := readRest(ctx, s.bucketAt(want.at), want.key(), f.obj.Version, p, f.n)
 	if err == nil && f.n+n != len(p) {
 		err = fmt.Errorf("%w: %d bytes, expected %d", backends.ErrChanged, f.n+n, len(p))
 	}
-	return f.obj, err
+	return f.obj, seen, err
 }
 
 // fetch fills p with the whole object that want describes, which must have

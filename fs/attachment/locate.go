@@ -66,7 +66,7 @@ func (s *Store) look(ctx context.Context, u UUID) (found, error) {
 	case s.mixed:
 		return sniff(ctx, s.bucket, u.Key(), "")
 	}
-	obj, first, err := s.peek(ctx, u.Key())
+	obj, first, err := s.peek(ctx, u)
 	return found{obj: obj, first: first}, err
 }
 

@@ -15,11 +15,11 @@ import (
 // 1 Gbit/s, above 2 MiB.
 const peekSize = 1 << 20
 
-// peek describes the object under key, with one request that brings its first
+// peek describes the object under u's key, with one request that brings its first
 // bytes, too, unless memory is scarce or nobody has wanted them of late. What is
 // there, but cannot be read, is described all the same.
-func (s *Store) peek(ctx context.Context, key string) (backends.Object, *first, error) {
-	f := s.room()
+func (s *Store) peek(ctx context.Context, u UUID) (backends.Object, *first, error) {
+	key, f := u.Key(), s.room(u)
 	if f == nil {
 		obj, err := s.bucket.Stat(ctx, key)
 		return obj, nil, err
@@ -44,8 +44,8 @@ func (s *Store) peek(ctx context.Context, key string) (backends.Object, *first, 
 }
 
 // room returns where to put the first bytes of an object, or nil.
-func (s *Store) room() *first {
-	if !s.shelf.guess() {
+func (s *Store) room(u UUID) *first {
+	if !s.shelf.guess(u) {
 		return nil
 	}
 	head, tail := s.codec.Frame()
@@ -56,16 +56,14 @@ func (s *Store) room() *first {
 	return &first{buf: buf}
 }
 
-// keep puts on the shelf what came with the answer that info describes; if the
-// answer was of no use, it frees it.
+// keep puts on the shelf what info describes, with what came with the answer; if
+// that is of no use, it frees it.
 func (s *Store) keep(ctx context.Context, l *look, info Info, f *first, err error) {
-	if f == nil {
-		return
-	}
-	if err == nil && int64(f.n) == f.obj.Size {
+	if f != nil && err == nil && int64(f.n) == f.obj.Size {
 		err = f.buf.Fit(ctx, info.Size) // it shrinks
 	}
-	if err != nil || !s.shelf.keepFirst(l, info, f) {
+	kept := err == nil && s.shelf.keep(l, info, f)
+	if f != nil && !kept {
 		f.buf.Free()
 	}
 }

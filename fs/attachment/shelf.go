@@ -24,17 +24,21 @@ import (
 // faster by a third.
 //
 // What is kept is one version of an attachment, and it is not believed for
-// longer than a moment after it was seen in the bucket. What this store deletes
-// or cannot open is off the shelf at once. The memory is lent: whoever needs it
-// gets it.
+// longer than a moment after it was seen in the bucket; then a look that finds the
+// same version makes it as good as new. What is open stays on the shelf. What this
+// store deletes or cannot open is off the shelf at once. The memory is lent:
+// whoever needs it gets it.
 type shelf struct {
 	committed time.Duration // how long what was committed is believed to be there
 	moment    time.Duration // how long contents are
 
-	mu    sync.Mutex // guards the fields below, and those of items and looks; the budget's comes after it
-	items map[UUID]*item
-	looks map[*look]struct{}
-	score int // of the guesses that what is looked at will be opened
+	mu      sync.Mutex // guards the fields below, and those of items, looks and flights; the budget's comes after it
+	items   map[UUID]*item
+	looks   map[*look]struct{}
+	flights map[UUID][]*flight // that may be joined
+
+	score    int  // of the guesses that what is looked at will be opened
+	deleting bool // what was looked at last was deleted
 
 	spent      *list.List // of *item: those whose small bodies have been read to their ends
 	spentBytes int64      // of these bodies
@@ -48,9 +52,11 @@ const spentShare = 128
 // item is what is known of one attachment.
 type item struct {
 	info  Info
-	first *first // what has been fetched and not been opened; or nil
-	body  *body  // what has been opened; or nil
+	until time.Time // when info is no longer believed
+	first *first    // what has been fetched and not been opened; or nil
+	body  *body     // what has been opened; or nil
 	timer *time.Timer
+	old   bool          // its time is over, but it is open
 	spent *list.Element // in shelf.spent; or nil
 }
 
@@ -69,6 +75,7 @@ func (f *first) fetched() bool { return f.obj.Version != "" }
 // body is the verified content of an attachment, shared by Files.
 type body struct {
 	info    Info
+	seen    time.Time // in the bucket, for the last time; guarded by the shelf
 	buf     *memory.Buffer
 	content []byte
 	refs    int
@@ -84,7 +91,8 @@ type look struct {
 
 func newShelf(t Timing, budget int64) *shelf {
 	return &shelf{
-		committed: t.Recent, moment: t.Moment, items: map[UUID]*item{}, looks: map[*look]struct{}{}, score: maxScore,
+		committed: t.Recent, moment: t.Moment, score: maxScore,
+		items: map[UUID]*item{}, looks: map[*look]struct{}{}, flights: map[UUID][]*flight{},
 		spent: list.New(), spentLimit: budget / spentShare,
 	}
 }
@@ -108,7 +116,7 @@ func (s *shelf) end(l *look) {
 func (s *shelf) find(u UUID) (Info, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if it := s.items[u]; it != nil {
+	if it := s.items[u]; it != nil && time.Now().Before(it.until) {
 		return it.info, true
 	}
 	return Info{}, false
@@ -118,24 +126,36 @@ func (s *shelf) find(u UUID) (Info, bool) {
 func (s *shelf) add(info Info) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.put(&item{info: info}, s.committed)
+	s.believe(&item{info: info}, s.committed)
 }
 
-// put puts it on the shelf, in the place of what was there, for as long as it
-// may be believed.
-func (s *shelf) put(it *item, believed time.Duration) {
+// believe puts it on the shelf for as long as it may be believed.
+func (s *shelf) believe(it *item, believed time.Duration) {
+	s.put(it, believed, believed-time.Since(it.info.Seen))
+}
+
+// put puts it on the shelf, in the place of what was there, for as long as keep
+// says.
+func (s *shelf) put(it *item, believed, keep time.Duration) {
 	s.drop(s.items[it.info.UUID])
-	left := believed - time.Since(it.info.Seen)
-	if left <= 0 {
+	if keep <= 0 {
 		s.discard(it)
 		return
 	}
+	it.until = it.info.Seen.Add(believed)
 	s.items[it.info.UUID] = it
-	it.timer = time.AfterFunc(left, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.drop(it)
-	})
+	it.timer = time.AfterFunc(keep, func() { s.expire(it) })
+}
+
+// expire takes it off the shelf when its time is over, and it is not open.
+func (s *shelf) expire(it *item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if it.body != nil && it.body.refs > 0 {
+		it.old = true
+		return
+	}
+	s.drop(it)
 }
 
 // remove takes it off the shelf, and reports whether it was there.
@@ -196,6 +216,7 @@ func (s *shelf) forget(u UUID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.drop(s.items[u])
+	delete(s.flights, u)
 	for l := range s.looks {
 		if l.uuid == u {
 			l.stale = true
@@ -212,16 +233,23 @@ func (s *shelf) clear() {
 	}
 }
 
-// keepFirst puts what l has fetched on the shelf. It reports false if the
-// caller has to free it.
-func (s *shelf) keepFirst(l *look, info Info, f *first) bool {
+// keep puts on the shelf what l has found, with what came with it, or nil. It
+// reports false if the caller has to free that.
+func (s *shelf) keep(l *look, info Info, f *first) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	it := &item{info: info, first: f}
-	if l.stale || !f.buf.Lend(func() { s.giveUp(it, f.buf) }) {
+	if l.stale || s.moment <= 0 {
 		return false
 	}
-	s.put(it, s.moment)
+	if was := s.items[info.UUID]; was != nil && was.body != nil && was.info.isOf(info) {
+		s.confirm(was.body, info.Seen)
+		return false
+	}
+	it := &item{info: info, first: f}
+	if f != nil && !f.buf.Lend(func() { s.giveUp(it, f.buf) }) {
+		return false
+	}
+	s.believe(it, s.moment)
 	return true
 }
 
@@ -237,8 +265,6 @@ func (s *shelf) giveUp(it *item, buf *memory.Buffer) {
 // takeFirst hands out what has been fetched of the version that want describes,
 // or nil. It is the caller's.
 func (s *shelf) takeFirst(want Info) *first {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	it := s.items[want.UUID]
 	if it == nil || it.first == nil || !it.info.isOf(want) {
 		return nil
@@ -255,8 +281,6 @@ func (s *shelf) takeFirst(want Info) *first {
 // share returns what is open, or was a moment ago, of the version that want
 // describes, or nil. The caller releases it.
 func (s *shelf) share(want Info) *body {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	it := s.items[want.UUID]
 	if it == nil || it.body == nil || !it.info.isOf(want) {
 		return nil
@@ -270,13 +294,29 @@ func (s *shelf) share(want Info) *body {
 	return b
 }
 
-// open notes what l has fetched and its caller has opened.
-func (s *shelf) open(l *look, b *body) {
+// believed reports that b, which want describes, was in the bucket less than a
+// moment before then.
+func (s *shelf) believed(b *body, want Info, then time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b.refs = 1
-	if !l.stale {
-		s.put(&item{info: b.info, body: b}, s.moment)
+	return then.Sub(b.seen) < s.moment || then.Sub(want.Seen) < s.moment
+}
+
+// confirmed notes that b was in the bucket when seen says.
+func (s *shelf) confirmed(b *body, seen time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.confirm(b, seen)
+}
+
+func (s *shelf) confirm(b *body, seen time.Time) {
+	if seen.Before(b.seen) {
+		return
+	}
+	b.seen = seen
+	if it := s.items[b.info.UUID]; it != nil && it.body == b {
+		it.info.Seen, it.until, it.old = seen, seen.Add(s.moment), false
+		it.timer.Reset(s.moment)
 	}
 }
 
@@ -285,6 +325,10 @@ func (s *shelf) open(l *look, b *body) {
 func (s *shelf) release(b *body, ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.leave(b, ended)
+}
+
+func (s *shelf) leave(b *body, ended bool) {
 	b.ended = b.ended || ended
 	if b.refs--; b.refs > 0 {
 		return
@@ -294,7 +338,7 @@ func (s *shelf) release(b *body, ended bool) {
 		b.buf.Free()
 		return
 	}
-	if !b.buf.Lend(func() { s.giveUp(it, b.buf) }) {
+	if it.old || !b.buf.Lend(func() { s.giveUp(it, b.buf) }) {
 		s.remove(it)
 		b.buf.Free()
 		return

@@ -306,24 +306,67 @@ func TestLooksWithoutOpens(t *testing.T) {
 			if _, err := r.Stat(t.Context(), testUUID(n)); err != nil {
 				t.Fatal(err)
 			}
-			if err := r.Delete(t.Context(), testUUID(n)); err != nil {
-				t.Fatal(err)
-			}
+			time.Sleep(DefaultTiming().Moment)
+			synctest.Wait()
 		}
 		if n := r.faulty.Calls(backendtest.OpRead); n != maxScore+(40-maxScore)/trialStep {
 			t.Errorf("%d of 40 were fetched", n)
 		}
-		wantCalls(t, "40 looks and deletes", r, 80)
+		wantCalls(t, "40 looks", r, 40)
 		// One that is opened after a trial brings the fetching back.
 		for n := range trialStep + 1 {
-			r.stored(t, testUUID(n), []byte("content"))
-			wantRead(t, r, testUUID(n), []byte("content"))
+			r.stored(t, testUUID(100+n), []byte("content"))
+			wantRead(t, r, testUUID(100+n), []byte("content"))
 		}
 		r.stored(t, testUUID(50), []byte("content"))
 		wantRead(t, r, testUUID(50), []byte("content"))
 		wantCalls(t, "a read", r, 1)
 		r.done(t)
 	})
+}
+
+// Orthanc looks at a file before it deletes it. After the first of them nobody
+// fetches what is looked at, until something is opened.
+func TestDeletesFetchNothing(t *testing.T) {
+	r := newRig(t, Sealed(testRing(t, 1)), lasting)
+	for n := range 301 {
+		store(t, r, testUUID(n), testContent(1000, 1))
+	}
+	r.shelf.clear()
+	r.faulty.Reset()
+	for n := range 300 {
+		if _, err := r.Stat(t.Context(), testUUID(n)); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Delete(t.Context(), testUUID(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantCalls(t, "300 looks and deletes", r, 600)
+	wantCalls(t, "300 looks and deletes", r, 300, backendtest.OpDelete)
+	wantCalls(t, "300 looks and deletes", r, 1, backendtest.OpRead)
+	wantRead(t, r, testUUID(300), testContent(1000, 1))
+	r.stored(t, testUUID(1), testContent(1000, 1))
+	wantRead(t, r, testUUID(1), testContent(1000, 1))
+	wantCalls(t, "a read after an open", r, 1)
+	r.done(t)
+}
+
+// A delete names the version that was looked at, however it was looked at: should
+// the request arrive late, it takes nothing that was stored meanwhile.
+func TestDeleteNamesTheVersionOfTheLook(t *testing.T) {
+	r := newRig(t, Sealed(testRing(t, 1)), lasting)
+	r.shelf.deleting = true
+	r.stored(t, testUUID(1), []byte("content"))
+	info, err := r.Stat(t.Context(), testUUID(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantCalls(t, "a look", r, 1, backendtest.OpStat)
+	if v := r.knownVersion(testUUID(1)); v == "" || v != info.Version {
+		t.Errorf("the version is %q, want %q", v, info.Version)
+	}
+	r.done(t)
 }
 
 // A listing answers looks, and nothing is fetched.

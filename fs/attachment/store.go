@@ -93,6 +93,7 @@ type Store struct {
 	census    *census // nil unless this is the sole writer
 	unsettled *unsettled.Set
 	commits   sync.WaitGroup      // commits in flight
+	fetches   sync.WaitGroup      // flights
 	sending   *semaphore.Weighted // bytes that are being sent
 	observe   func(Operation)
 
@@ -128,6 +129,7 @@ func (s *Store) Close() {
 	s.commits.Wait()
 	s.unsettled.Close()
 	s.census.close()
+	s.fetches.Wait()
 	s.shelf.clear()
 	s.memory.Close()
 }
