@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/fs/budget"
 )
 
 // File is an open attachment: verified content in memory.
@@ -82,14 +83,18 @@ func (s *Store) openBody(ctx context.Context, want Info, op *operation) (b *body
 func (s *Store) fetchBody(ctx context.Context, want Info, f *first) (b *body, err error) {
 	if f == nil {
 		head, tail := s.codecAt(want.at).Frame()
-		f = &first{buf: s.memory.New(head, tail)}
+		f = &first{buf: s.memory.New(budget.Read, head, tail)}
 	}
 	defer func() {
 		if b == nil { // also after a panic
 			f.buf.Free()
 		}
 	}()
-	if err := f.buf.Fit(ctx, want.Size); err != nil {
+	err = f.buf.Fit(ctx, want.Size)
+	if err == nil {
+		err = context.Cause(ctx) // the grant and the end of the wait may have crossed
+	}
+	if err != nil {
 		return nil, &Error{Op: "open", Key: want.key(), Version: want.Version, Err: err}
 	}
 	return s.load(ctx, want, f)

@@ -396,3 +396,45 @@ func (r *rig) randomReader(t *testing.T, rnd *rand.Rand, u UUID, content []byte)
 		t.Errorf("%d bytes, %v", len(got.content), got.err)
 	}
 }
+
+// Uploads that hang keep what they have; what is stored is read nevertheless, at
+// once.
+func TestReadsDoNotWaitForUploadsThatHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 32 << 20
+		r := newRig(t, Sealed(testRing(t, 1)), func(o *Options) { o.Budget = budget.New(limit, time.Minute) })
+		sizes := []int{3000, 512 << 10, 3 << 20, limit/4 - 8192}
+		for n, size := range sizes {
+			store(t, r, testUUID(n), testContent(size, uint64(n)))
+		}
+		r.shelf.clear()
+		gate := backendtest.NewGate()
+		r.faulty.Inject(backendtest.Each(backendtest.OpCreate, backendtest.Hold(gate)))
+		var writers sync.WaitGroup
+		for n := range 12 {
+			writers.Go(func() {
+				w := r.Create(testUUID(100 + n))
+				for off := int64(0); off < 6<<20; off += 1 << 16 {
+					if w.WriteAt(t.Context(), make([]byte, 1<<16), off) != nil {
+						return // it has waited for a minute
+					}
+				}
+				w.Commit(t.Context())
+			})
+		}
+		synctest.Wait()
+		begin := time.Now()
+		for n, size := range sizes {
+			wantRead(t, r, testUUID(n), testContent(size, uint64(n)))
+			if waited := time.Since(begin); waited != 0 {
+				t.Errorf("%d bytes: waited %v", size, waited)
+			}
+		}
+		if used := r.budget.Usage().Used; used > 2*limit || used < limit/2 {
+			t.Errorf("%d bytes in use", used)
+		}
+		gate.Open()
+		writers.Wait()
+		r.done(t)
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/fs/budget"
 )
 
 // peekSize is how many bytes of an object come with the answer to a look at it.
@@ -49,7 +50,7 @@ func (s *Store) room(u UUID) *first {
 		return nil
 	}
 	head, tail := s.codec.Frame()
-	buf := s.memory.New(head, tail)
+	buf := s.memory.New(budget.Read, head, tail)
 	if !buf.TryAllocate(int64(peekSize - head - tail)) {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/crypto"
+	"orthanc-bucketfs/fs/budget"
 	"orthanc-bucketfs/fs/memory"
 	"orthanc-bucketfs/fs/unsettled"
 )
@@ -111,7 +112,7 @@ func (s *Store) reseal(ctx context.Context, r Record, at location) error {
 		return err
 	}
 	head, tail := s.codec.Frame()
-	buf := s.memory.New(head, tail)
+	buf := s.memory.New(budget.Write, head, tail)
 	defer buf.Free()
 	if err := buf.Allocate(ctx, size); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"orthanc-bucketfs/fs/budget"
 	"orthanc-bucketfs/fs/memory"
 )
 
@@ -41,7 +42,7 @@ func (s *Store) Create(u UUID) *Writer {
 	s.census.note(u)
 	head, tail := s.codec.Frame()
 	s.Counters.Writing.Add(1)
-	return &Writer{uuid: u, store: s, buf: s.memory.New(head, tail), release: s.unsettled.Claim(u.Key())}
+	return &Writer{uuid: u, store: s, buf: s.memory.New(budget.Write, head, tail), release: s.unsettled.Claim(u.Key())}
 }
 
 // expedited is how many bytes an expedited Writer takes without asking for more

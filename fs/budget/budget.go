@@ -21,11 +21,12 @@ type Budget struct {
 	limit    int64
 	patience time.Duration
 
-	mu      sync.Mutex // guards all below, and the fields of every Claim and waiter
-	used    int64      // sum of what all claims hold
-	tickets uint64     // the last ticket given out
-	queue   []*waiter  // by ascending ticket
-	elder   *Claim     // the one claim that may hold bytes beyond the limit
+	mu      sync.Mutex     // guards all below, and the fields of every Claim and waiter
+	used    int64          // sum of what all claims hold
+	sums    [classes]int64 // of those that are not lent, by class
+	tickets uint64         // the last ticket given out
+	queue   []*waiter      // by ascending ticket
+	elder   *Claim         // the one claim that may hold bytes beyond the limit
 
 	lent      []*Claim // as they were lent
 	lentBytes int64    // what they hold, a part of used
@@ -36,9 +37,9 @@ type Budget struct {
 // time.
 type Claim struct {
 	budget *Budget
+	class  Class
 	ticket uint64 // 0 until it first asks
 	held   int64
-	urgent bool   // must not wait for claims within the limit
 	giveUp func() // of a claim that is lent
 }
 
@@ -58,8 +59,8 @@ func New(limit int64, patience time.Duration) *Budget {
 // Limit returns the number of bytes that New was given.
 func (b *Budget) Limit() int64 { return b.limit }
 
-// Claim returns an empty claim.
-func (b *Budget) Claim() *Claim { return &Claim{budget: b} }
+// Claim returns an empty claim of a class.
+func (b *Budget) Claim(class Class) *Claim { return &Claim{budget: b, class: class} }
 
 // Grow makes c hold n bytes in all, waiting for its turn if need be. It does
 // nothing if c holds n bytes or more. The error wraps ErrTooLarge, ErrBusy or
@@ -95,21 +96,30 @@ func (c *Claim) TryGrow(n, ceiling int64) bool {
 		b.line(c) // it may have been handed over
 		return true
 	}
-	if len(b.queue) > 0 || b.used+more > ceiling {
+	if !b.allows(c, c.held, n, ceiling) {
 		return false
 	}
 	b.line(c)
-	c.held += more
-	b.used += more
+	b.add(c, more)
 	return true
+}
+
+// allows reports that c may hold n bytes, had of which are in the sum already,
+// without waiting.
+func (b *Budget) allows(c *Claim, had, n, ceiling int64) bool {
+	within := c.class != Write || b.sum(Write)+n-c.held <= b.share(Write)
+	return len(b.queue) == 0 && b.used+n-had <= min(ceiling, b.limit) && within
 }
 
 // Hurry makes c urgent, for good: it passes all others, and is given more
 // beyond the limit, up to twice the limit for the sum.
 func (c *Claim) Hurry() {
-	c.budget.mu.Lock()
-	defer c.budget.mu.Unlock()
-	c.urgent = true
+	b := c.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sums[c.class] -= c.held
+	c.class = urgent
+	b.sums[c.class] += c.held
 }
 
 // Shrink makes c hold at most n bytes.
@@ -216,56 +226,26 @@ func (b *Budget) withdraw(w *waiter, cause error) error {
 	if w.claim.held == 0 {
 		w.claim.ticket = 0
 	}
+	b.settleElder()
 	b.serve()
 	return fmt.Errorf("waiting for %d bytes of memory: %w", w.more, cause)
 }
 
-// serve grants to those that may pass, and then from the head of the queue for
-// as long as the head fits.
-func (b *Budget) serve() {
-	for {
-		i := slices.IndexFunc(b.queue, b.passes)
-		if i < 0 && len(b.queue) > 0 && b.fits(b.queue[0]) {
-			i = 0
-		}
-		if i < 0 {
-			return
-		}
-		w := b.queue[i]
-		b.queue = slices.Delete(b.queue, i, i+1)
-		b.grant(w)
-	}
-}
-
-// passes reports that w is to be granted before those ahead of it: they wait
-// for the elder, and for what is urgent, which must not wait for them.
-func (b *Budget) passes(w *waiter) bool {
-	return (w.claim == b.elder || w.claim.urgent) && b.used+w.more <= 2*b.limit
-}
-
-// fits reports that the head of the queue is to be granted.
-func (b *Budget) fits(w *waiter) bool {
-	if b.used+w.more <= b.limit {
-		return true
-	}
-	if w.claim.held > 0 && b.elder == nil {
-		b.elder = w.claim
-	}
-	return b.passes(w)
-}
-
 func (b *Budget) grant(w *waiter) {
-	w.claim.held += w.more
-	b.used += w.more
+	b.add(w.claim, w.more)
 	close(w.granted)
 }
 
+// add has c hold n bytes more. c is not lent.
+func (b *Budget) add(c *Claim, n int64) {
+	c.held += n
+	b.used += n
+	b.sums[c.class] += n
+}
+
 func (b *Budget) free(c *Claim, n int64) {
-	c.held -= n
-	b.used -= n
-	if b.used <= b.limit {
-		b.elder = nil
-	}
+	b.add(c, -n)
+	b.settleElder()
 	b.serve()
 }
 

@@ -29,7 +29,7 @@ func wantUsage(t *testing.T, b *Budget, used int64, waiting int) {
 
 func TestGrowShrinkRelease(t *testing.T) {
 	b := New(100, patience)
-	c := b.Claim()
+	c := b.Claim(Read)
 	grow(t, c, 60)
 	grow(t, c, 40) // less than held: nothing to do
 	wantUsage(t, b, 60, 0)
@@ -44,9 +44,9 @@ func TestGrowShrinkRelease(t *testing.T) {
 
 func TestTooLargeIsRefusedAtOnce(t *testing.T) {
 	b := New(100, patience)
-	full := b.Claim()
+	full := b.Claim(Read)
 	grow(t, full, 100)
-	if err := b.Claim().Grow(t.Context(), 101); !errors.Is(err, ErrTooLarge) {
+	if err := b.Claim(Read).Grow(t.Context(), 101); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("got %v, want ErrTooLarge", err)
 	}
 	wantUsage(t, b, 100, 0)
@@ -56,12 +56,12 @@ func TestTooLargeIsRefusedAtOnce(t *testing.T) {
 func TestFirstComeFirstServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100, patience)
-		holder := b.Claim()
+		holder := b.Claim(Read)
 		grow(t, holder, 50)
 		order := make(chan int64, 3)
 		for _, n := range []int64{90, 60, 50} {
 			go func() {
-				c := b.Claim()
+				c := b.Claim(Read)
 				grow(t, c, n)
 				order <- n
 				c.Release()
@@ -84,7 +84,7 @@ func TestFirstComeFirstServed(t *testing.T) {
 func TestGrowthComesBeforeAdmission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100, patience)
-		holder, writer, reader := b.Claim(), b.Claim(), b.Claim()
+		holder, writer, reader := b.Claim(Read), b.Claim(Read), b.Claim(Read)
 		grow(t, holder, 50)
 		grow(t, writer, 50)
 		var order []string
@@ -115,13 +115,13 @@ func TestGrowthComesBeforeAdmission(t *testing.T) {
 func TestWaitEndsWithContextAndLeavesNoTrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100, patience)
-		holder := b.Claim()
+		holder := b.Claim(Read)
 		grow(t, holder, 80)
 		ctx, cancel := context.WithCancel(t.Context())
 		failed := make(chan error)
-		go func() { failed <- b.Claim().Grow(ctx, 50) }()
+		go func() { failed <- b.Claim(Read).Grow(ctx, 50) }()
 		synctest.Wait()
-		behind := b.Claim()
+		behind := b.Claim(Read)
 		go func() { failed <- behind.Grow(t.Context(), 20) }()
 		synctest.Wait()
 		wantUsage(t, b, 80, 2)
@@ -142,10 +142,10 @@ func TestWaitEndsWithContextAndLeavesNoTrace(t *testing.T) {
 func TestPatienceEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100, patience)
-		holder := b.Claim()
+		holder := b.Claim(Read)
 		grow(t, holder, 80)
 		start := time.Now()
-		if err := b.Claim().Grow(t.Context(), 50); !errors.Is(err, ErrBusy) {
+		if err := b.Claim(Read).Grow(t.Context(), 50); !errors.Is(err, ErrBusy) {
 			t.Errorf("got %v, want ErrBusy", err)
 		}
 		if waited := time.Since(start); waited != patience {
@@ -159,7 +159,7 @@ func TestEndedContextIsNotAdmitted(t *testing.T) {
 	b := New(100, patience)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := b.Claim().Grow(ctx, 50); !errors.Is(err, context.Canceled) {
+	if err := b.Claim(Read).Grow(ctx, 50); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 	wantUsage(t, b, 0, 0)
@@ -175,7 +175,7 @@ func TestManyGrowingWritersDoNotDeadlock(t *testing.T) {
 		var done sync.WaitGroup
 		for range writers {
 			done.Go(func() {
-				c := b.Claim()
+				c := b.Claim(Read)
 				defer c.Release()
 				for n := int64(1); n <= steps; n++ {
 					grow(t, c, n*limit/steps)
@@ -198,7 +198,7 @@ func TestManyGrowingWritersDoNotDeadlock(t *testing.T) {
 func TestNothingIsGrantedAboveTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100, patience)
-		elder, other := b.Claim(), b.Claim()
+		elder, other := b.Claim(Read), b.Claim(Read)
 		grow(t, elder, 50)
 		grow(t, other, 50)
 		grow(t, elder, 100)
@@ -223,7 +223,7 @@ func TestNothingIsGrantedAboveTheLimit(t *testing.T) {
 func TestElderPassesOlderWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100, patience)
-		first, second := b.Claim(), b.Claim()
+		first, second := b.Claim(Read), b.Claim(Read)
 		grow(t, first, 50)
 		grow(t, second, 50)
 		grow(t, second, 60) // the elder, although first is older
@@ -280,7 +280,7 @@ func randomLoad(t *testing.T, r *rand.Rand) {
 
 // randomClient reports whether it was given all that it asked for.
 func randomClient(t *testing.T, b *Budget, r *rand.Rand) bool {
-	c := b.Claim()
+	c := b.Claim(Read)
 	defer c.Release()
 	size := 1 + r.Int64N(b.Limit())
 	steps := int64(1 + r.IntN(8))
@@ -313,7 +313,7 @@ func TestReadersStayWithinTheLimit(t *testing.T) {
 		for i := range 200 {
 			done.Go(func() {
 				r := rand.New(rand.NewPCG(uint64(i), 2))
-				c := b.Claim()
+				c := b.Claim(Read)
 				defer c.Release()
 				grow(t, c, 1+r.Int64N(1000))
 				if used := b.Usage().Used; used > 1000 {
@@ -341,7 +341,7 @@ func TestLargeIsNotStarvedBySmall(t *testing.T) {
 						return
 					default:
 					}
-					c := b.Claim()
+					c := b.Claim(Read)
 					grow(t, c, 10)
 					time.Sleep(time.Millisecond)
 					c.Release()
@@ -350,7 +350,7 @@ func TestLargeIsNotStarvedBySmall(t *testing.T) {
 		}
 		synctest.Wait()
 		start := time.Now()
-		large := b.Claim()
+		large := b.Claim(Read)
 		grow(t, large, 100)
 		if waited := time.Since(start); waited > 10*time.Millisecond {
 			t.Errorf("the large claim waited %v behind claims of 1ms", waited)
@@ -364,7 +364,7 @@ func TestLargeIsNotStarvedBySmall(t *testing.T) {
 func TestReleaseGivesUpThePlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100, patience)
-		early, holder := b.Claim(), b.Claim()
+		early, holder := b.Claim(Read), b.Claim(Read)
 		grow(t, early, 10)
 		early.Release()
 		grow(t, holder, 100)
@@ -374,7 +374,7 @@ func TestReleaseGivesUpThePlace(t *testing.T) {
 			order <- name
 			c.Release()
 		}
-		go ask("late", b.Claim())
+		go ask("late", b.Claim(Read))
 		synctest.Wait()
 		go ask("early", early)
 		synctest.Wait()
@@ -389,7 +389,7 @@ func TestReleaseGivesUpThePlace(t *testing.T) {
 // A grant that crosses the end of the context counts.
 func TestGrantWinsOverWithdrawal(t *testing.T) {
 	b := New(100, patience)
-	holder, c := b.Claim(), b.Claim()
+	holder, c := b.Claim(Read), b.Claim(Read)
 	grow(t, holder, 100)
 	w := b.enqueue(c, 50)
 	holder.Release()
@@ -405,7 +405,7 @@ func BenchmarkGrowRelease(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			c := budget.Claim()
+			c := budget.Claim(Read)
 			if err := c.Grow(ctx, 512<<10); err != nil {
 				b.Error(err)
 			}
@@ -416,18 +416,18 @@ func BenchmarkGrowRelease(b *testing.B) {
 
 func TestTryGrowNeverWaits(t *testing.T) {
 	b := New(100, patience)
-	c := b.Claim()
+	c := b.Claim(Read)
 	if c.TryGrow(51, 50) || !c.TryGrow(50, 50) || !c.TryGrow(10, 0) || c.TryGrow(101, 200) {
 		t.Error("the ceiling does not decide")
 	}
 	wantUsage(t, b, 50, 0)
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100, patience)
-		holder, waiter := b.Claim(), b.Claim()
+		holder, waiter := b.Claim(Read), b.Claim(Read)
 		grow(t, holder, 50)
 		go func() { grow(t, waiter, 60) }()
 		synctest.Wait()
-		if b.Claim().TryGrow(10, 100) {
+		if b.Claim(Read).TryGrow(10, 100) {
 			t.Error("passed somebody who waits")
 		}
 		holder.Release()
@@ -439,7 +439,7 @@ func TestTryGrowNeverWaits(t *testing.T) {
 func TestUrgentClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100, patience)
-		holder, waiter, first, second := b.Claim(), b.Claim(), b.Claim(), b.Claim()
+		holder, waiter, first, second := b.Claim(Read), b.Claim(Read), b.Claim(Read), b.Claim(Read)
 		grow(t, holder, 90)
 		go func() { grow(t, waiter, 50) }()
 		synctest.Wait()
@@ -470,7 +470,7 @@ func TestUrgentClaims(t *testing.T) {
 func TestElderAndUrgentClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100, patience)
-		elder, other, urgent := b.Claim(), b.Claim(), b.Claim()
+		elder, other, urgent := b.Claim(Read), b.Claim(Read), b.Claim(Read)
 		grow(t, elder, 20)
 		grow(t, other, 80)
 		urgent.Hurry()
@@ -493,7 +493,7 @@ func TestLentIsGivenUpFirst(t *testing.T) {
 	b := New(100, patience)
 	var gone []int
 	lend := func(i int) *Claim {
-		c := b.Claim()
+		c := b.Claim(Read)
 		grow(t, c, 30)
 		if !c.Lend(func() { gone = append(gone, i); c.Release() }) {
 			t.Error("not lent although nobody waits")
@@ -506,7 +506,7 @@ func TestLentIsGivenUpFirst(t *testing.T) {
 	if u := b.Usage(); u.Used != 0 || u.Lent != 90 {
 		t.Errorf("%+v", u)
 	}
-	c := b.Claim()
+	c := b.Claim(Read)
 	grow(t, c, 40)
 	wantUsage(t, b, 40, 0)
 	if len(gone) != 1 || gone[0] != 0 {
@@ -534,7 +534,7 @@ func TestLentIsGivenUpFirst(t *testing.T) {
 func TestNothingIsLentWhileSomebodyWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100, patience)
-		holder, lender, waiter := b.Claim(), b.Claim(), b.Claim()
+		holder, lender, waiter := b.Claim(Read), b.Claim(Read), b.Claim(Read)
 		grow(t, holder, 60)
 		grow(t, lender, 30)
 		go func() { grow(t, waiter, 50) }()
@@ -553,7 +553,7 @@ func TestNothingIsLentWhileSomebodyWaits(t *testing.T) {
 // Nobody goes beyond the limit for the sake of what is lent.
 func TestLentIsGivenUpBeforeTheLimitIsPassed(t *testing.T) {
 	b := New(100, patience)
-	holder, lender := b.Claim(), b.Claim()
+	holder, lender := b.Claim(Read), b.Claim(Read)
 	grow(t, holder, 50)
 	grow(t, lender, 40)
 	lender.Lend(lender.Release)
@@ -568,7 +568,7 @@ func TestLentIsGivenUpBeforeTheLimitIsPassed(t *testing.T) {
 func TestHandOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100, patience)
-		c := b.Claim()
+		c := b.Claim(Read)
 		grow(t, c, 60)
 		heir := c.HandOver(func() { t.Error("called in") })
 		if u := b.Usage(); heir == nil || u.Used != 0 || u.Lent != 60 {
@@ -582,7 +582,7 @@ func TestHandOver(t *testing.T) {
 		if heir.TryGrow(61, 100) {
 			t.Error("grown beyond the limit")
 		}
-		go func() { grow(t, b.Claim(), 10) }()
+		go func() { grow(t, b.Claim(Read), 10) }()
 		synctest.Wait()
 		if heir.HandOver(heir.Release) != nil {
 			t.Error("handed over while somebody waits")
@@ -596,7 +596,7 @@ func TestHandOver(t *testing.T) {
 // What is beyond the limit, or called in, is for those who need it.
 func TestWhatIsNeededIsNotHandedOver(t *testing.T) {
 	b := New(100, patience)
-	elder, other := b.Claim(), b.Claim()
+	elder, other := b.Claim(Read), b.Claim(Read)
 	grow(t, other, 60)
 	grow(t, elder, 20)
 	grow(t, elder, 50)
@@ -620,7 +620,7 @@ func TestRecycle(t *testing.T) {
 	b := New(100, patience)
 	var heirs []*Claim
 	for range 3 {
-		c := b.Claim()
+		c := b.Claim(Read)
 		grow(t, c, 30)
 		c.Lend(func() { heirs = append(heirs, c.HandOver(func() {})) })
 	}
@@ -637,13 +637,13 @@ func TestRecycle(t *testing.T) {
 func TestOldestWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100, patience)
-		full := b.Claim()
+		full := b.Claim(Read)
 		grow(t, full, 100)
 		var waiters sync.WaitGroup
 		defer waiters.Wait()
 		for range 2 {
 			waiters.Go(func() {
-				c := b.Claim()
+				c := b.Claim(Read)
 				grow(t, c, 10)
 				c.Release()
 			})

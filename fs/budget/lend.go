@@ -4,12 +4,13 @@ import "slices"
 
 // Lend offers what c holds to whoever needs it: then giveUp is called, once, and
 // has to end with c.Release. It reports false, and keeps nothing of giveUp, if
-// somebody is waiting. giveUp runs while nothing of the budget is locked.
+// somebody is waiting, or the sum of all claims is beyond the limit. giveUp runs
+// while nothing of the budget is locked.
 func (c *Claim) Lend(giveUp func()) bool {
 	b := c.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.queue) > 0 {
+	if len(b.queue) > 0 || b.used > b.limit {
 		return false
 	}
 	b.lend(c, giveUp)
@@ -17,9 +18,13 @@ func (c *Claim) Lend(giveUp func()) bool {
 }
 
 func (b *Budget) lend(c *Claim, giveUp func()) {
+	if c == b.elder {
+		b.elder = nil
+	}
 	c.giveUp = giveUp
 	b.lent = append(b.lent, c)
 	b.lentBytes += c.held
+	b.sums[c.class] -= c.held
 }
 
 // HandOver lends what c holds, as Lend does, in the name of another claim, which
@@ -33,10 +38,29 @@ func (c *Claim) HandOver(giveUp func()) *Claim {
 	if len(b.queue) > 0 || b.used > b.limit || b.calling > 0 {
 		return nil
 	}
-	heir := &Claim{budget: b, held: c.held}
+	heir := &Claim{budget: b, class: c.class, held: c.held}
 	c.held, c.ticket = 0, 0
+	if c == b.elder {
+		b.elder = nil
+	}
 	b.lend(heir, giveUp)
 	return heir
+}
+
+// Inherit makes c, which is empty, hold what heir has been given by HandOver, and
+// n bytes in all, on the terms of TryGrow. It reports false if it did nothing. heir
+// is not lent any more.
+func (c *Claim) Inherit(heir *Claim, n, ceiling int64) bool {
+	b := c.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.allows(c, heir.held, max(n, heir.held), ceiling) {
+		return false
+	}
+	b.line(c)
+	b.add(c, max(n, heir.held))
+	b.add(heir, -heir.held)
+	return true
 }
 
 // TakeBack ends the offer. It reports false if giveUp has been called or is
@@ -54,6 +78,7 @@ func (b *Budget) takeBack(c *Claim) (giveUp func()) {
 	}
 	b.lent = slices.Delete(b.lent, i, i+1)
 	b.lentBytes -= c.held
+	b.sums[c.class] += c.held
 	giveUp, c.giveUp = c.giveUp, nil
 	return giveUp
 }

@@ -26,8 +26,8 @@ type Buffer struct {
 
 // New returns an empty buffer that may grow to the whole of the pool's budget,
 // with head bytes of headroom and tail bytes of tailroom. It takes no memory yet.
-func (p *Pool) New(head, tail int) *Buffer {
-	return &Buffer{pool: p, claim: p.budget.Claim(), limit: p.budget.Limit(), head: head, tail: tail}
+func (p *Pool) New(class budget.Class, head, tail int) *Buffer {
+	return &Buffer{pool: p, claim: p.budget.Claim(class), limit: p.budget.Limit(), head: head, tail: tail}
 }
 
 // Size returns the size of the content in bytes.
@@ -196,11 +196,11 @@ func (b *Buffer) adopt(capacity, ceiling int64) bool {
 	if m == nil {
 		return false
 	}
-	if !m.claim.TryGrow(cost, ceiling) {
+	if !b.claim.Inherit(m.claim, cost, ceiling) {
 		m.discard()
 		return false
 	}
-	b.mem, b.dirty, b.claim = m.mem, m.dirty, m.claim
+	b.mem, b.dirty = m.mem, m.dirty
 	return true
 }
 

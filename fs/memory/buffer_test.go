@@ -20,7 +20,7 @@ const (
 
 func newBuffer(t testing.TB, limit int64) (*Buffer, *budget.Budget) {
 	p, bu := newPool(t, limit)
-	b := p.New(head, tail)
+	b := p.New(budget.Write, head, tail)
 	t.Cleanup(b.Free)
 	return b, bu
 }
@@ -158,11 +158,11 @@ func TestAllocateIsExact(t *testing.T) {
 // Memory must not be touched before the budget has granted it.
 func TestRefusedBufferIsUnchanged(t *testing.T) {
 	bu := budget.New(limit, time.Millisecond)
-	other := bu.Claim()
+	other := bu.Claim(budget.Read)
 	if err := other.Grow(t.Context(), limit); err != nil {
 		t.Fatal(err)
 	}
-	b := NewPool(bu).New(head, tail)
+	b := NewPool(bu).New(budget.Write, head, tail)
 	if err := b.Resize(t.Context(), 1); !errors.Is(err, budget.ErrBusy) {
 		t.Errorf("got %v, want ErrBusy", err)
 	}
@@ -235,7 +235,7 @@ func TestExpedite(t *testing.T) {
 	if !b.Expedite(limit/2-head-tail) || bu.Usage().Used != limit/2 {
 		t.Errorf("%d bytes are reserved", bu.Usage().Used)
 	}
-	other := b.pool.New(head, tail)
+	other := b.pool.New(budget.Write, head, tail)
 	defer other.Free()
 	if other.Expedite(1) {
 		t.Error("took memory that is not plentiful")

@@ -14,7 +14,7 @@ import (
 // allocated returns a buffer of n bytes.
 func allocated(t *testing.T, p *Pool, n int64) *Buffer {
 	t.Helper()
-	b := p.New(head, tail)
+	b := p.New(budget.Write, head, tail)
 	if err := b.Allocate(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestIdleMemoryIsGivenUp(t *testing.T) {
 	b := allocated(t, p, 100_000)
 	was := address(b)
 	b.Free()
-	c := bu.Claim()
+	c := bu.Claim(budget.Read)
 	if !c.TryGrow(limit, limit) {
 		t.Error("the memory was not given up")
 	}
@@ -120,7 +120,7 @@ func TestIdleMemoryIsNotUrgent(t *testing.T) {
 	bu := budget.New(limit, time.Millisecond)
 	p := NewPool(bu)
 	defer p.Close()
-	first := p.New(head, tail)
+	first := p.New(budget.Write, head, tail)
 	if !first.Expedite(100_000) {
 		t.Fatal("no memory")
 	}
@@ -133,12 +133,13 @@ func TestIdleMemoryIsNotUrgent(t *testing.T) {
 	if second.Content()[0] != mark {
 		t.Fatal("the memory is another one")
 	}
-	elder := bu.Claim()
+	other, elder := bu.Claim(budget.Write), bu.Claim(budget.Read)
+	defer other.Release()
 	defer elder.Release()
-	if err := errors.Join(elder.Grow(t.Context(), limit/2), elder.Grow(t.Context(), limit)); err != nil {
+	if err := errors.Join(other.Grow(t.Context(), limit*5/8), elder.Grow(t.Context(), limit/8), elder.Grow(t.Context(), limit)); err != nil {
 		t.Fatal(err)
 	}
-	if err := second.Resize(t.Context(), 100_000); !errors.Is(err, budget.ErrBusy) {
+	if err := second.Resize(t.Context(), limit/2); !errors.Is(err, budget.ErrBusy) {
 		t.Errorf("beyond the limit: %v, want ErrBusy", err)
 	}
 }

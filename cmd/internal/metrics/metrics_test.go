@@ -77,7 +77,7 @@ func TestWhatIsCounted(t *testing.T) {
 	s.Counters.OrphansLeft.Add(2)
 	s.Counters.OtherWriters.Add(1)
 	s.Counters.Open.Add(3)
-	claim := s.Budget.Claim()
+	claim := s.Budget.Claim(budget.Read)
 	if err := claim.Grow(t.Context(), 4096); err != nil {
 		t.Fatal(err)
 	}
