@@ -60,7 +60,7 @@ func (s *Store) room(u UUID) *first {
 // keep puts on the shelf what info describes, with what came with the answer; if
 // that is of no use, it frees it.
 func (s *Store) keep(ctx context.Context, l *look, info Info, f *first, err error) {
-	if f != nil && err == nil && int64(f.n) == f.obj.Size {
+	if f != nil && err == nil && f.whole() {
 		err = f.buf.Fit(ctx, info.Size) // it shrinks
 	}
 	kept := err == nil && s.shelf.keep(l, info, f)

@@ -72,6 +72,9 @@ type first struct {
 // fetched reports that f holds something, were it an object without bytes.
 func (f *first) fetched() bool { return f.obj.Version != "" }
 
+// whole reports that f is all of the object.
+func (f *first) whole() bool { return int64(f.n) == f.obj.Size }
+
 // body is the verified content of an attachment, shared by Files.
 type body struct {
 	info    Info
