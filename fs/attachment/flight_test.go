@@ -101,6 +101,28 @@ func TestReadersOfOneFileShareOneFetch(t *testing.T) {
 	}
 }
 
+// The kernel looks as often as there are readers: one look brings the first bytes.
+func TestLooksAtOneFileBringItsBeginningOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Sealed(testRing(t, 1)))
+		content := testContent(4<<20, 1)
+		r.stored(t, testUUID(1), content)
+		gate := backendtest.NewGate()
+		fetched := r.bytesRead(backendtest.Each(backendtest.OpRead, backendtest.Hold(gate)))
+		var readers sync.WaitGroup
+		for range manyReaders {
+			readers.Go(func() { wantRead(t, r, testUUID(1), content) })
+		}
+		synctest.Wait()
+		gate.Open()
+		readers.Wait()
+		if most := peekSize + len(content) + 86; *fetched > most {
+			t.Errorf("%d bytes were fetched, want %d at most", *fetched, most)
+		}
+		r.done(t)
+	})
+}
+
 // Two that began apart, because one of them does not know the version, and wait
 // for memory one after the other.
 func TestWhoWaitsForMemoryIsServedByAnotherFetch(t *testing.T) {

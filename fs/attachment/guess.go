@@ -19,6 +19,12 @@ func (s *shelf) guess(u UUID) bool {
 	if s.moment <= 0 || s.deleting || s.has(u) {
 		return false
 	}
+	return s.likely() && s.firstLook(u)
+}
+
+// likely reports whether what is looked at is likely to be opened, or whether that
+// is to be tried again.
+func (s *shelf) likely() bool {
 	if s.score > 0 {
 		return true
 	}
@@ -28,6 +34,25 @@ func (s *shelf) guess(u UUID) bool {
 		return true
 	}
 	return false
+}
+
+// firstLook reports that no other look at u under way fetches it, and notes that
+// one does now.
+func (s *shelf) firstLook(u UUID) bool {
+	var mine *look
+	for l := range s.looks {
+		switch {
+		case l.uuid != u:
+		case l.fetches:
+			return false
+		default:
+			mine = l
+		}
+	}
+	if mine != nil {
+		mine.fetches = true
+	}
+	return true
 }
 
 // guessed notes whether something fetched was of use.

@@ -88,8 +88,9 @@ type body struct {
 // look is a request under way: what it finds is not put on the shelf if the
 // attachment has been taken off meanwhile.
 type look struct {
-	uuid  UUID
-	stale bool
+	uuid    UUID
+	stale   bool
+	fetches bool // one of those at the attachment brings its first bytes
 }
 
 func newShelf(t Timing, budget int64) *shelf {
