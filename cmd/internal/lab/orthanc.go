@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -21,6 +22,10 @@ type OrthancConfig struct {
 	DICOMPort int
 	Sync      bool // SyncStorageArea: fdatasync after each file
 	Compress  bool // StorageCompression: zlib, and a second file for each instance
+
+	Root    string         // the Debian whose Orthanc it is (see Debian); this machine's if empty
+	Plugins []string       // their files, as that Debian has them
+	More    map[string]any // further settings, which prevail
 }
 
 // Orthanc is a running server.
@@ -37,7 +42,7 @@ func StartOrthanc(ctx context.Context, cfg OrthancConfig) (*Orthanc, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := start("Orthanc", orthancBinary, path)
+	p, err := start("Orthanc", inside(cfg.Root, orthancBinary, path)...)
 	if err != nil {
 		return nil, err
 	}
@@ -69,14 +74,14 @@ func (c OrthancConfig) write() (string, error) {
 
 // settings are named as in Orthanc's own configuration.
 func (c OrthancConfig) settings() map[string]any {
-	return map[string]any{
+	settings := map[string]any{
 		"Name":                    "orthanc-bucketfs",
 		"StorageDirectory":        c.Storage,
 		"IndexDirectory":          c.Index,
 		"SyncStorageArea":         c.Sync,
 		"StorageCompression":      c.Compress,
 		"MaximumStorageCacheSize": 0,
-		"Plugins":                 []string{},
+		"Plugins":                 append([]string{}, c.Plugins...),
 		"HttpPort":                c.HTTPPort,
 		"HttpThreadsCount":        50,
 		"RemoteAccessAllowed":     false,
@@ -87,4 +92,6 @@ func (c OrthancConfig) settings() map[string]any {
 		"UnknownSopClassAccepted": true,
 		"OverwriteInstances":      false,
 	}
+	maps.Copy(settings, c.More)
+	return settings
 }

@@ -105,6 +105,13 @@ func (o *Orthanc) Statistics(ctx context.Context) (Statistics, error) {
 	return s, err
 }
 
+// Version returns Orthanc's own.
+func (o *Orthanc) Version(ctx context.Context) (string, error) {
+	var system struct{ Version string }
+	err := o.json(ctx, http.MethodGet, "/system", nil, &system)
+	return system.Version, err
+}
+
 // Patient is who an image is of.
 type Patient struct{ PatientName, PatientID string }
 
