@@ -21,6 +21,7 @@ type options struct {
 	cloud          string // the backend of the bucket; a directory if empty
 	apart          bool   // the index is not on the mount, so that the kernel gathers writes
 	alone          bool   // nothing else stores into the bucket
+	root           string // the Debian whose Orthanc it is; this machine's if empty
 }
 
 // pacs is an Orthanc whose storage and index are on a mount.
@@ -169,7 +170,7 @@ func startOrthanc(ctx context.Context, t *testing.T, storage, index string, opts
 	}
 	orthanc, err := lab.StartOrthanc(ctx, lab.OrthancConfig{
 		Dir: t.TempDir(), Storage: storage, Index: index,
-		HTTPPort: http, DICOMPort: dicom, Sync: opts.sync, Compress: opts.compress,
+		HTTPPort: http, DICOMPort: dicom, Sync: opts.sync, Compress: opts.compress, Root: opts.root,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -46,6 +46,15 @@ func CStore(ctx context.Context, port int, instances []Instance) (acknowledged [
 	return acknowledged, string(out), ctx.Err()
 }
 
+// CEcho asks a DICOM server whether it is there, with dcmtk's echoscu.
+func CEcho(ctx context.Context, port int) error {
+	out, err := exec.CommandContext(ctx, "echoscu", "127.0.0.1", strconv.Itoa(port)).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("echoscu: %w:\n%s", err, out)
+	}
+	return nil
+}
+
 func writeInstances(dir string, instances []Instance) ([]string, error) {
 	files := make([]string, len(instances))
 	for n, instance := range instances {

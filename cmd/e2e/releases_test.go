@@ -1,0 +1,36 @@
+package e2e_test
+
+import (
+	"flag"
+	"os"
+	"strings"
+	"testing"
+
+	"orthanc-bucketfs/cmd/internal/lab"
+)
+
+var suites = flag.String("suites", lab.Trixie, "the Debians, with commas between, whose Orthanc is tested beside this machine's")
+
+// eachOrthanc runs a test with this machine's Orthanc and with that of each
+// other Debian; root is where such a Debian is.
+func eachOrthanc(t *testing.T, test func(t *testing.T, root string)) {
+	t.Helper()
+	require(t)
+	t.Run("this machine's Orthanc", func(t *testing.T) { test(t, "") })
+	for suite := range strings.SplitSeq(*suites, ",") {
+		t.Run(suite+"'s Orthanc", func(t *testing.T) { test(t, debian(t, suite)) })
+	}
+}
+
+// debian skips the test for people who are not root, as nothing else may be.
+func debian(t *testing.T, suite string) string {
+	t.Helper()
+	if os.Getuid() != 0 && os.Getenv("CI") != "true" {
+		t.Skip("only root can run the Orthanc of another Debian")
+	}
+	root, err := lab.Debian(suite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
