@@ -89,7 +89,7 @@ type reading struct {
 
 func readings() []reading {
 	rows := []reading{{name: "no fault"}}
-	for _, errno := range []syscall.Errno{syscall.ENOENT, syscall.EIO, syscall.EAGAIN, syscall.EACCES, syscall.ETIMEDOUT} {
+	for _, errno := range []syscall.Errno{syscall.ENOENT, syscall.EIO, syscall.EAGAIN, syscall.EACCES, syscall.ETIMEDOUT, syscall.ENOTDIR} {
 		rows = append(rows, reading{unix.ErrnoName(errno) + " at lookup", storageFault{lookup: errno}},
 			reading{unix.ErrnoName(errno) + " at open", storageFault{read: errno}})
 	}
@@ -116,6 +116,37 @@ func TestErrnoOfRead(t *testing.T) {
 			lines.add(n, fmt.Sprintf("| %s | %s |", row.name, heard))
 		}
 		t.Logf("\n| Storage answers | GET of a stored image |\n| --- | --- |\n%s", lines.String())
+	})
+}
+
+// TestErrnoOfDelete prints what becomes of the deletion of a stored image, and
+// of its file.
+func TestErrnoOfDelete(t *testing.T) {
+	rows := []reading{{name: "no fault"}}
+	for _, errno := range []syscall.Errno{syscall.ENOENT, syscall.EIO, syscall.EACCES, syscall.ENOTDIR} {
+		rows = append(rows, reading{unix.ErrnoName(errno) + " at lookup", storageFault{lookup: errno}},
+			reading{unix.ErrnoName(errno) + " at unlink", storageFault{unlink: errno}})
+	}
+	rows = append(rows, reading{"empty file at lookup", storageFault{empty: true}})
+	eachOrthanc(t, func(t *testing.T, root string) {
+		s, o := newOrthancOn(t, root)
+		var lines table
+		for n, row := range rows {
+			image, err := o.StoreREST(t.Context(), variants(n, 1)[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := s.count()
+			s.inject(row.fault)
+			heard := heardREST(t.Context(), func(ctx context.Context) error { return o.Delete(ctx, image.ID) })
+			s.inject(storageFault{})
+			if heard.late {
+				t.Errorf("%s: %s", row.name, heard)
+			}
+			left := map[bool]string{true: "left", false: "gone"}[s.count() == before]
+			lines.add(n, fmt.Sprintf("| %s | %s | %s |", row.name, heard, left))
+		}
+		t.Logf("\n| Storage answers | DELETE of a stored image | its file |\n| --- | --- | --- |\n%s", lines.String())
 	})
 }
 

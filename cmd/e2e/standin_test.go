@@ -29,6 +29,7 @@ type storageFault struct {
 	read   syscall.Errno // open for reading
 	write  syscall.Errno // open for writing
 	sync   syscall.Errno // fdatasync, and close where that was not called
+	unlink syscall.Errno
 }
 
 func newStandIn(t *testing.T) *standIn {
@@ -50,6 +51,13 @@ func (s *standIn) inject(f storageFault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = f
+}
+
+// count returns how many files there are.
+func (s *standIn) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.files)
 }
 
 func (s *standIn) state(name string) (fault storageFault, content []byte, exists bool) {
@@ -107,8 +115,10 @@ func (d *standInDir) Create(ctx context.Context, name string, _, _ uint32, out *
 func (d *standInDir) Unlink(_ context.Context, name string) syscall.Errno {
 	d.s.mu.Lock()
 	defer d.s.mu.Unlock()
-	delete(d.s.files, path.Join(d.name, name))
-	return 0
+	if d.s.fault.unlink == 0 {
+		delete(d.s.files, path.Join(d.name, name))
+	}
+	return d.s.fault.unlink
 }
 
 func (d *standInDir) Mkdir(context.Context, string, uint32, *fuse.EntryOut) (*gofs.Inode, syscall.Errno) {
