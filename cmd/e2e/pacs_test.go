@@ -21,6 +21,7 @@ type options struct {
 	cloud          string // the backend of the bucket; a directory if empty
 	apart          bool   // the index is not on the mount, so that the kernel gathers writes
 	alone          bool   // nothing else stores into the bucket
+	allRights      bool   // the daemon keeps all of root's rights
 	root           string // the Debian whose Orthanc it is; this machine's if empty
 }
 
@@ -51,6 +52,9 @@ func newPACS(t *testing.T, opts options) *pacs {
 		t.Fatal(err)
 	}
 	p := &pacs{T: t, ctx: ctx, options: opts, site: site}
+	if opts.allRights {
+		site.KeepAllRights()
+	}
 	if opts.cloud != "" {
 		p.use(opts.cloud, opts.budgetMiB)
 	}

@@ -60,7 +60,11 @@ func TestChildDiesWithItsParent(t *testing.T) {
 	}
 	// A descriptor of a process becomes readable at its end.
 	fds := []unix.PollFd{{Fd: int32(child), Events: unix.POLLIN}}
-	if n, err := unix.Poll(fds, int(10*time.Second/time.Millisecond)); n != 1 || err != nil {
+	n, err := unix.Poll(fds, int(10*time.Second/time.Millisecond))
+	for err == unix.EINTR { // by Go's own signals
+		n, err = unix.Poll(fds, int(10*time.Second/time.Millisecond))
+	}
+	if n != 1 || err != nil {
 		t.Errorf("the child lives on: %d, error %v", n, err)
 		unix.PidfdSendSignal(child, unix.SIGKILL, nil, 0)
 	}

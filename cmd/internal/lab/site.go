@@ -19,12 +19,21 @@ type Site struct {
 	bucket string // the directory that holds the objects
 	apart  bool   // the index is not in the mount, which has no local directory then
 	alone  bool   // nothing else stores into the bucket
+
+	command func(argv ...string) []string // what the daemon is started by
 }
 
 // NewSite makes the directories, a key and a configuration that seals. The
 // budget bounds the file content in the daemon's memory, in MiB.
 func NewSite(ctx context.Context, binary, dir string, budgetMiB int) (*Site, error) {
-	s := &Site{Binary: binary, Dir: dir, bucket: filepath.Join(dir, "bucket")}
+	rights, err := ShippedRights()
+	if err != nil {
+		return nil, err
+	}
+	s := &Site{Binary: binary, Dir: dir, bucket: filepath.Join(dir, "bucket"), command: rights.Command}
+	if os.Geteuid() != 0 {
+		s.KeepAllRights() // fusermount3 takes its rights from its file
+	}
 	for _, d := range []string{s.Mountpoint(), s.Bucket().Dir, s.local()} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, err
@@ -35,6 +44,10 @@ func NewSite(ctx context.Context, binary, dir string, budgetMiB int) (*Site, err
 	}
 	return s, s.useDirectory(budgetMiB)
 }
+
+// KeepAllRights lets the daemon do whatever this process may do, instead of what
+// the unit that is shipped lets it do.
+func (s *Site) KeepAllRights() { s.command = func(argv ...string) []string { return argv } }
 
 // KeepIndexApart makes Index a directory outside of the mount, whose bucket is
 // the directory. The kernel gathers writes on such a mount.
@@ -105,9 +118,10 @@ func (s *Site) Bucket() Bucket { return Bucket{Dir: s.bucket} }
 func (s *Site) local() string  { return filepath.Join(s.Dir, "local") }
 func (s *Site) config() string { return filepath.Join(s.Dir, "config.toml") }
 
-// Mount starts the daemon and returns when it is ready.
+// Mount starts the daemon, with the rights of the unit that is shipped, and
+// returns when it is ready.
 func (s *Site) Mount(ctx context.Context) (*Process, error) {
-	p, err := start("orthanc-bucketfs", s.Binary, "mount", "--config", s.config())
+	p, err := start("orthanc-bucketfs", s.command(s.Binary, "mount", "--config", s.config())...)
 	if err != nil {
 		return nil, err
 	}
