@@ -52,13 +52,13 @@ func storings() []storing {
 // TestErrnoOfStore prints what a modality and a REST client hear, and after how
 // many seconds, by what the storage answers.
 func TestErrnoOfStore(t *testing.T) {
-	eachOrthanc(t, func(t *testing.T, root string) {
+	eachOrthanc(t, func(t *testing.T, suite string) {
 		var lines table
 		t.Run("rows", func(t *testing.T) {
 			for n, row := range storings() {
 				t.Run(row.name, func(t *testing.T) {
 					t.Parallel()
-					lines.add(n, row.measure(t, root))
+					lines.add(n, row.measure(t, suite))
 				})
 			}
 		})
@@ -66,8 +66,8 @@ func TestErrnoOfStore(t *testing.T) {
 	})
 }
 
-func (row storing) measure(t *testing.T, root string) string {
-	s, o := newOrthancOn(t, root)
+func (row storing) measure(t *testing.T, suite string) string {
+	s, o := newOrthancOn(t, suite)
 	s.inject(row.fault)
 	rest := heardREST(t.Context(), func(ctx context.Context) error {
 		_, err := o.Upload(ctx, variants(0, 1)[0].Data)
@@ -100,8 +100,8 @@ func readings() []reading {
 // TestErrnoOfRead prints what a viewer hears of a stored image, by what the
 // storage answers.
 func TestErrnoOfRead(t *testing.T) {
-	eachOrthanc(t, func(t *testing.T, root string) {
-		s, o := newOrthancOn(t, root)
+	eachOrthanc(t, func(t *testing.T, suite string) {
+		s, o := newOrthancOn(t, suite)
 		image, err := o.StoreREST(t.Context(), variants(0, 1)[0])
 		if err != nil {
 			t.Fatal(err)
@@ -128,8 +128,8 @@ func TestErrnoOfDelete(t *testing.T) {
 			reading{unix.ErrnoName(errno) + " at unlink", storageFault{unlink: errno}})
 	}
 	rows = append(rows, reading{"empty file at lookup", storageFault{empty: true}})
-	eachOrthanc(t, func(t *testing.T, root string) {
-		s, o := newOrthancOn(t, root)
+	eachOrthanc(t, func(t *testing.T, suite string) {
+		s, o := newOrthancOn(t, suite)
 		var lines table
 		for n, row := range rows {
 			image, err := o.StoreREST(t.Context(), variants(n, 1)[0])
@@ -150,9 +150,9 @@ func TestErrnoOfDelete(t *testing.T) {
 	})
 }
 
-func newOrthancOn(t *testing.T, root string) (*standIn, *lab.Orthanc) {
+func newOrthancOn(t *testing.T, suite string) (*standIn, *lab.Orthanc) {
 	s := newStandIn(t)
-	return s, startOrthanc(t.Context(), t, s.dir, t.TempDir(), options{sync: true, root: root})
+	return s, startOrthanc(t.Context(), t, s.dir, t.TempDir(), options{sync: true, suite: suite})
 }
 
 // heard is what a client hears.

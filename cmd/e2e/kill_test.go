@@ -16,10 +16,18 @@ const enough = 60
 // eight clients: what Orthanc has acknowledged is there afterwards, what it has
 // refused is not.
 func TestKillDuringBurst(t *testing.T) {
-	for _, sync := range []bool{true, false} {
-		t.Run(fmt.Sprintf("SyncStorageArea=%v", sync), func(t *testing.T) {
+	kinds := map[string]options{
+		"SyncStorageArea=true":  {sync: true},
+		"SyncStorageArea=false": {},
+		"with all rights":       {sync: true, allRights: true},
+	}
+	for _, suite := range otherDebians() {
+		kinds[suite] = options{sync: true, suite: suite, plugins: []string{lab.DICOMweb}}
+	}
+	for name, kind := range kinds {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPACS(t, options{sync: sync})
+			p := newPACS(t, kind)
 			all := p.killDuringBurst()
 			// The kernel may answer stat from what it remembers of the dead.
 			if err := syscall.Statfs(p.site.Mountpoint(), new(syscall.Statfs_t)); err != syscall.ENOTCONN {

@@ -21,8 +21,10 @@ type options struct {
 	cloud          string // the backend of the bucket; a directory if empty
 	apart          bool   // the index is not on the mount, so that the kernel gathers writes
 	alone          bool   // nothing else stores into the bucket
-	allRights      bool   // the daemon keeps all of root's rights
-	root           string // the Debian whose Orthanc it is; this machine's if empty
+	plugins        []string
+	more           map[string]any // further settings of Orthanc
+	allRights      bool           // the daemon keeps all of root's rights
+	suite          string         // of the Debian whose Orthanc it is; this machine's if empty
 }
 
 // pacs is an Orthanc whose storage and index are on a mount.
@@ -174,7 +176,8 @@ func startOrthanc(ctx context.Context, t *testing.T, storage, index string, opts
 	}
 	orthanc, err := lab.StartOrthanc(ctx, lab.OrthancConfig{
 		Dir: t.TempDir(), Storage: storage, Index: index,
-		HTTPPort: http, DICOMPort: dicom, Sync: opts.sync, Compress: opts.compress, Root: opts.root,
+		HTTPPort: http, DICOMPort: dicom, Sync: opts.sync, Compress: opts.compress,
+		Root: debian(t, opts.suite), Plugins: opts.plugins, More: opts.more,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -11,20 +11,26 @@ import (
 
 var suites = flag.String("suites", lab.Trixie, "the Debians, with commas between, whose Orthanc is tested beside this machine's")
 
-// eachOrthanc runs a test with this machine's Orthanc and with that of each
-// other Debian; root is where such a Debian is.
-func eachOrthanc(t *testing.T, test func(t *testing.T, root string)) {
+// eachOrthanc runs a test with this machine's Orthanc, for which the suite is
+// empty, and with that of each other Debian.
+func eachOrthanc(t *testing.T, test func(t *testing.T, suite string)) {
 	t.Helper()
 	require(t)
 	t.Run("this machine's Orthanc", func(t *testing.T) { test(t, "") })
-	for suite := range strings.SplitSeq(*suites, ",") {
-		t.Run(suite+"'s Orthanc", func(t *testing.T) { test(t, debian(t, suite)) })
+	for _, suite := range otherDebians() {
+		t.Run(suite+"'s Orthanc", func(t *testing.T) { test(t, suite) })
 	}
 }
 
-// debian skips the test for people who are not root, as nothing else may be.
+func otherDebians() []string { return strings.Split(*suites, ",") }
+
+// debian returns the folder of the Debian of a suite, and skips the test for
+// people who are not root.
 func debian(t *testing.T, suite string) string {
 	t.Helper()
+	if suite == "" {
+		return ""
+	}
 	if os.Getuid() != 0 && os.Getenv("CI") != "true" {
 		t.Skip("only root can run the Orthanc of another Debian")
 	}

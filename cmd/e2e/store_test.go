@@ -21,6 +21,20 @@ func TestStoreReadDelete(t *testing.T) {
 			})
 		}
 	}
+	t.Run("with all rights", func(t *testing.T) {
+		t.Parallel()
+		day(newPACS(t, options{sync: true, allRights: true}))
+	})
+	for _, suite := range otherDebians() {
+		t.Run(suite, func(t *testing.T) {
+			t.Parallel()
+			day(newPACS(t, options{sync: true, suite: suite, plugins: []string{lab.DICOMweb}}))
+		})
+		t.Run(suite+" without SyncStorageArea, with StorageCompression", func(t *testing.T) {
+			t.Parallel()
+			day(newPACS(t, options{compress: true, apart: true, suite: suite}))
+		})
+	}
 }
 
 // day stores the corpus, two larger images, and more.

@@ -142,6 +142,10 @@ func (o *Orthanc) do(ctx context.Context, method, path string, body []byte) ([]b
 	if err != nil {
 		return nil, err
 	}
+	return o.exchange(req)
+}
+
+func (o *Orthanc) exchange(req *http.Request) ([]byte, error) {
 	resp, err := o.http.Do(req)
 	if err != nil {
 		return nil, err
@@ -149,10 +153,10 @@ func (o *Orthanc) do(ctx context.Context, method, path string, body []byte) ([]b
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", method, path, err)
+		return nil, fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, &RefusedError{Method: method, Path: path, Status: resp.StatusCode, Answer: string(answer)}
+		return nil, &RefusedError{Method: req.Method, Path: req.URL.Path, Status: resp.StatusCode, Answer: string(answer)}
 	}
 	return answer, nil
 }
