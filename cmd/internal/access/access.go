@@ -1,5 +1,6 @@
 // Package access does to files what a stock Orthanc 1.10.1 does to those of its
-// storage directory, for whoever measures or counts what that costs.
+// storage directory, or 1.12.7 where that is said, for whoever measures or counts
+// what that costs, or what becomes of them.
 package access
 
 import (
@@ -25,6 +26,11 @@ func Store(file string, content []byte) error {
 		return err
 	}
 	makeDirs(file)
+	return write(file, content)
+}
+
+// write makes a file, durably.
+func write(file string, content []byte) error {
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
 	if err != nil {
 		return err
