@@ -8,5 +8,5 @@
 // bucket is either acknowledged or has been reported.
 //
 // FAULTS_OPS and FAULTS_SEED in the environment make the calls of TestRandom
-// more, and others.
+// more, and others; FAULTS_STORES makes the files of TestRetryStorm more.
 package faults

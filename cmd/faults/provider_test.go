@@ -43,7 +43,15 @@ func limits(retries int) backends.Limits {
 
 func onS3(t *testing.T) provider {
 	t.Helper()
-	s := server.Versity(t)
+	return at(server.Versity(t))
+}
+
+func onMinIO(t *testing.T) provider {
+	t.Helper()
+	return at(server.MinIO(t))
+}
+
+func at(s server.S3) provider {
 	return provider{
 		url: s.URL,
 		open: func(ctx context.Context, url string, retries int) (backends.Bucket, error) {

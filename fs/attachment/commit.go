@@ -106,7 +106,10 @@ func (s *Store) send(ctx context.Context, u UUID, try *unsettled.Try, body []byt
 	}
 	defer s.sending.Release(n)
 	try.Send(unsettled.MarkOf(body))
-	return s.bucket.Create(ctx, u.Key(), body)
+	ctx, repeats := backends.CountRepeats(ctx)
+	obj, err := s.bucket.Create(ctx, u.Key(), body)
+	try.Repeated = repeats.Load() > 0
+	return obj, err
 }
 
 // settle finds out what became of an upload that ended with cause. An object
@@ -173,6 +176,7 @@ func (s *Store) unsettledOptions(o Options) unsettled.Options {
 				s.shelf.forget(u)
 			}
 		},
-		Left: func(string, error) { s.Counters.OrphansLeft.Add(1) },
+		Left:    func(string, error) { s.Counters.OrphansLeft.Add(1) },
+		Uploads: func(more int64) { s.Counters.Unsettled.Add(more) },
 	}
 }

@@ -55,6 +55,7 @@ type world struct {
 	backends.Bucket // of memory
 	conditions      backends.Conditions
 	mayKill         bool
+	mayRepeat       bool
 	takes           time.Duration // a request to the bucket, and as long its answer
 
 	mu      sync.Mutex // guards the fields below
@@ -62,6 +63,7 @@ type world struct {
 	faults  int      // left
 	late    []func() // requests that have not arrived
 	acked   string   // version that was acknowledged; empty if none is
+	doubted string   // version that was acknowledged, and whose delete has failed
 	wrong   string   // what should never be
 	killed  func()   // takes what the process on machine 1 leaves
 	dead    bool     // that process was killed
@@ -100,11 +102,24 @@ const (
 	lateForNow
 	killedBefore
 	killedAfter
-	outcomes
+	copyLate // sent twice below: the second time it is carried out, and the first one is late
+	copyLateAnswerLost
 )
 
+// possible are the outcomes of a request that changes something.
+func (m machine) possible(what string) []int {
+	p := []int{answered, answerLost, lateForNow}
+	if m.mayKill && m.mortal {
+		p = append(p, killedBefore, killedAfter)
+	}
+	if m.mayRepeat && what == "create" {
+		p = append(p, copyLate, copyLateAnswerLost)
+	}
+	return p
+}
+
 // do carries out a request that changes something.
-func (m machine) do(what string, request func() (backends.Object, error)) (backends.Object, error) {
+func (m machine) do(ctx context.Context, what string, request func() (backends.Object, error)) (backends.Object, error) {
 	time.Sleep(m.takes)
 	defer time.Sleep(m.takes)
 	m.mu.Lock()
@@ -113,12 +128,9 @@ func (m machine) do(what string, request func() (backends.Object, error)) (backe
 		return backends.Object{}, errOutage
 	}
 	m.arrivals()
-	outcome, n := answered, lateForNow+1
-	if m.mayKill && m.mortal {
-		n = outcomes
-	}
-	if m.faults > 0 {
-		outcome = m.choose.next(n)
+	outcome := answered
+	if possible := m.possible(what); m.faults > 0 {
+		outcome = possible[m.choose.next(len(possible))]
 	}
 	if outcome != answered {
 		m.faults--
@@ -126,11 +138,11 @@ func (m machine) do(what string, request func() (backends.Object, error)) (backe
 	m.history = append(m.history, fmt.Sprintf("%s:%d", what, outcome))
 	switch outcome {
 	case lateForNow:
-		m.late = append(m.late, func() {
-			m.history = append(m.history, what+" arrives")
-			_, _ = request()
-		})
+		m.isLate(what, request)
 		return backends.Object{}, errOutage
+	case copyLate, copyLateAnswerLost:
+		m.isLate(what, request)
+		backends.Repeat(ctx)
 	case killedBefore:
 		m.kill()
 		return backends.Object{}, errOutage
@@ -139,11 +151,18 @@ func (m machine) do(what string, request func() (backends.Object, error)) (backe
 	switch outcome {
 	case killedAfter:
 		m.kill()
-	case answerLost:
+	case answerLost, copyLateAnswerLost:
 		obj, err = backends.Object{}, errOutage
 	}
 	m.check()
 	return obj, err
+}
+
+func (w *world) isLate(what string, request func() (backends.Object, error)) {
+	w.late = append(w.late, func() {
+		w.history = append(w.history, what+" arrives")
+		_, _ = request()
+	})
 }
 
 func (m machine) kill() {
@@ -157,7 +176,7 @@ func (m machine) Create(ctx context.Context, key string, body []byte) (backends.
 	body, ctx = bytes.Clone(body), context.WithoutCancel(ctx)
 	_, looked := m.Bucket.Stat(ctx, key)
 	overwrites := !m.conditions.Create && errors.Is(looked, fs.ErrNotExist)
-	return m.do("create", func() (backends.Object, error) {
+	return m.do(ctx, "create", func() (backends.Object, error) {
 		if overwrites {
 			_ = m.Bucket.Delete(ctx, key, "")
 		}
@@ -170,7 +189,7 @@ func (m machine) Delete(ctx context.Context, key, version string) error {
 		version = ""
 	}
 	ctx = context.WithoutCancel(ctx)
-	_, err := m.do("delete", func() (backends.Object, error) {
+	_, err := m.do(ctx, "delete", func() (backends.Object, error) {
 		return backends.Object{}, m.Bucket.Delete(ctx, key, version)
 	})
 	return err
@@ -204,7 +223,9 @@ type plot struct {
 	conditions backends.Conditions
 	kill       bool // the process may be killed; the next one goes on
 	other      bool // another machine tries what the first one could not store
-	unlink     bool // what was stored is deleted, and stored once more
+	repeats    bool // a request may be sent twice below
+	unlink     bool // what was stored is deleted
+	again      bool // and stored once more
 	pause      time.Duration
 	takes      time.Duration // every request on its way, and every answer
 }
@@ -226,8 +247,13 @@ func TestInterleavings(t *testing.T) {
 		{name: "no conditional delete", codec: envelopes, conditions: backends.Conditions{Create: true}, pause: 1500 * time.Millisecond},
 		{name: "no conditions", codec: envelopes, pause: 1500 * time.Millisecond},
 		{name: "no conditions, plain", codec: plaintext, pause: 5 * time.Millisecond},
-		{name: "unlink", codec: envelopes, conditions: all, unlink: true, pause: 1500 * time.Millisecond},
-		{name: "unlink in a plain bucket without conditions", codec: plaintext, unlink: true, pause: 1500 * time.Millisecond},
+		{name: "unlink", codec: envelopes, conditions: all, unlink: true, again: true, pause: 1500 * time.Millisecond},
+		{name: "unlink in a plain bucket without conditions", codec: plaintext, unlink: true, again: true, pause: 1500 * time.Millisecond},
+		{name: "unlink of what was sent twice", codec: envelopes, conditions: all, repeats: true, unlink: true, pause: 5 * time.Millisecond},
+		{name: "unlink of what was sent twice, no conditional delete, plain", codec: plaintext, conditions: backends.Conditions{Create: true}, repeats: true, unlink: true, pause: 1500 * time.Millisecond},
+		{name: "unlink of what was sent twice, and another store", codec: envelopes, conditions: all, repeats: true, unlink: true, again: true, pause: 1500 * time.Millisecond},
+		{name: "unlink of what was sent twice, and killed", codec: envelopes, conditions: all, repeats: true, kill: true, unlink: true, pause: 5 * time.Millisecond},
+		{name: "sent twice, and killed", codec: envelopes, conditions: all, repeats: true, kill: true, pause: 1500 * time.Millisecond},
 		{name: "kill", codec: envelopes, conditions: all, kill: true, pause: 1500 * time.Millisecond},
 		{name: "kill in a plain bucket", codec: plaintext, conditions: all, kill: true, pause: 1500 * time.Millisecond},
 		{name: "another machine", codec: envelopes, conditions: all, other: true, pause: 1500 * time.Millisecond},
@@ -249,17 +275,20 @@ func TestInterleavings(t *testing.T) {
 
 // run goes through one interleaving.
 func (p plot) run(t *testing.T, c *choices) {
-	w := &world{Bucket: backendtest.NewMem(), conditions: p.conditions, mayKill: p.kill, takes: p.takes, choose: c, faults: *interleavings}
+	w := &world{Bucket: backendtest.NewMem(), conditions: p.conditions, mayKill: p.kill, mayRepeat: p.repeats, takes: p.takes, choose: c, faults: *interleavings}
 	dir := t.TempDir()
 	first := p.process(t, machine{w, true}, filepath.Join(dir, "1"))
 	var second, other *rig
 	w.killed = func() { copyFile(t, filepath.Join(dir, "1"), filepath.Join(dir, "2")) }
 	r := first
-	for try := 0; try < 3 && w.acked == ""; try++ {
+	restart := func() {
 		if w.isDead() && second == nil {
 			second = p.process(t, machine{w, false}, filepath.Join(dir, "2"))
 			r = second
 		}
+	}
+	for try := 0; try < 3 && w.acked == ""; try++ {
+		restart()
 		if p.other && try > 0 && other == nil {
 			other = p.process(t, machine{w, false}, "")
 			r = other
@@ -267,16 +296,18 @@ func (p plot) run(t *testing.T, c *choices) {
 		w.store(r)
 		w.sleep(p.pause)
 	}
-	if w.isDead() && second == nil {
-		second = p.process(t, machine{w, false}, filepath.Join(dir, "2"))
-	}
+	restart()
 	if p.unlink && w.acked != "" {
 		w.unlink(t, r)
 		w.sleep(p.pause)
-		w.store(r)
+		if p.again {
+			w.store(r)
+		}
 	}
+	restart()
 	for _, pause := range []time.Duration{3 * time.Second, time.Minute, 5 * time.Minute} {
 		w.sleep(pause)
+		restart()
 	}
 	w.vanish()
 	time.Sleep(2 * time.Hour)
@@ -330,11 +361,13 @@ func (w *world) store(r *rig) {
 
 func (w *world) unlink(t *testing.T, r *rig) {
 	w.mu.Lock()
+	version := w.acked
 	w.acked = ""
 	w.history = append(w.history, "unlink")
 	w.mu.Unlock()
 	if err := r.Delete(t.Context(), testUUID(1)); err != nil {
 		w.mu.Lock()
+		w.doubted = version
 		w.history = append(w.history, "not deleted")
 		w.mu.Unlock()
 	}
@@ -357,10 +390,12 @@ func (w *world) vanish() {
 
 func (w *world) end(t *testing.T, processes ...*rig) {
 	reported := int64(0)
-	for _, r := range processes {
+	for i, r := range processes {
 		if r != nil {
 			r.Close()
-			reported += r.Counters.OrphansLeft.Load()
+			if i > 0 || !w.isDead() { // nobody hears what the dead one would have said
+				reported += r.Counters.OrphansLeft.Load()
+			}
 		}
 	}
 	w.mu.Lock()
@@ -369,8 +404,8 @@ func (w *world) end(t *testing.T, processes ...*rig) {
 	if w.wrong != "" {
 		t.Errorf("%s: %v", w.wrong, w.history)
 	}
-	_, err := w.Bucket.Stat(t.Context(), testUUID(1).Key())
-	if w.acked == "" && !errors.Is(err, fs.ErrNotExist) && reported == 0 {
+	obj, err := w.Bucket.Stat(t.Context(), testUUID(1).Key())
+	if w.acked == "" && (w.doubted == "" || obj.Version != w.doubted) && !errors.Is(err, fs.ErrNotExist) && reported == 0 {
 		t.Errorf("an object that nobody knows is left, and nobody was told: %v", w.history)
 	}
 }

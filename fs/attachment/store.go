@@ -69,6 +69,7 @@ type Counters struct {
 	Open       atomic.Int64 // Files, now
 	Writing    atomic.Int64 // Writers that have not ended, now
 	Committing atomic.Int64 // uploads, now
+	Unsettled  atomic.Int64 // uploads that are looked for, now
 
 	// The rest only grows.
 	Settled       atomic.Int64 // lost answers whose object was found whole

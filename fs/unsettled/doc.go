@@ -19,6 +19,8 @@
 //     when one of them was found and deleted: a request that was sent twice below
 //     may arrive twice. In the end it has not been there at the last look, or it
 //     is reported as left.
+//     The same holds, once it is deleted, for what was stored by requests that were
+//     repeated (Try.Repeated).
 //  3. An open upload is deleted only while nobody has a Claim of its key, and
 //     never once the key is stored. The delete names the version that was seen.
 //  4. While a delete of a key is under way, and for Options.Late after one whose

@@ -21,7 +21,9 @@ func (s *Set) open(key string, u *upload) {
 	defer s.mu.Unlock()
 	n := s.at(key)
 	n.uploads = append(n.uploads, u)
+	s.o.Uploads(1)
 	s.work.Go(func() {
+		defer s.o.Uploads(-1)
 		err := s.o.Guard(func() error { return s.pursue(key, n, u) })
 		s.finish(key, n, u, err)
 	})
@@ -64,8 +66,11 @@ func (s *Set) untilReleased(n *name) error {
 }
 
 // look deletes u if it is there. A nil error means that it is not there now, or
-// that it is what the key is stored with.
+// that the key is stored: then there is nothing to look for.
 func (s *Set) look(key string, n *name, u *upload) error {
+	if s.isStored(n) {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(s.ctx, s.o.Look)
 	defer cancel()
 	mark, obj, err := markAt(ctx, s.o.Bucket, key)
@@ -85,6 +90,12 @@ func (s *Set) look(key string, n *name, u *upload) error {
 		return nil
 	}
 	return err
+}
+
+func (s *Set) isStored(n *name) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return n.stored
 }
 
 // beginDelete reports done if the key is stored: then nothing is to be deleted.
@@ -164,18 +175,40 @@ func (s *Set) finish(key string, n *name, u *upload, err error) {
 }
 
 // Delete deletes a version of key, or whatever is there if version is empty, and
-// keeps the key from being stored as long as that may still arrive.
+// keeps the key from being stored as long as that may still arrive. Open uploads
+// of the key are then looked for again, also by the next process.
 func (s *Set) Delete(ctx context.Context, key, version string) error {
-	s.mu.Lock()
-	n := s.at(key)
-	n.deleting++
-	s.mu.Unlock()
+	n := s.beginCallersDelete(key)
 	err := s.o.Bucket.Delete(ctx, key, version)
 	s.mu.Lock()
-	if err == nil || !answered(err) {
+	if refused(err) && n.stored {
+		s.o.Journal.end(key)
+	} else if !refused(err) {
 		n.stored = false
 	}
 	s.mu.Unlock()
 	s.endDelete(key, n, err)
 	return err
+}
+
+// refused reports that a delete that ended with err took nothing, and that what is
+// there stays.
+func refused(err error) bool {
+	return answered(err) && err != nil && !errors.Is(err, backends.ErrChanged)
+}
+
+// beginCallersDelete notes the open uploads of a key that is stored: from now on it
+// does not matter to anybody, and after a crash they are to be looked for.
+func (s *Set) beginCallersDelete(key string) *name {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.at(key)
+	n.deleting++
+	if n.stored {
+		s.o.Journal.told(key)
+		for _, u := range n.uploads {
+			s.o.Journal.begin(key, u.Mark)
+		}
+	}
+	return n
 }

@@ -43,6 +43,8 @@ type Options struct {
 	// could not be ruled out in the end, and why.
 	Gone func(key string)
 	Left func(key string, why error)
+	// Uploads is told by how many those that are looked for have become more.
+	Uploads func(more int64)
 }
 
 // Set is the open business of the keys of one bucket. It is safe for concurrent

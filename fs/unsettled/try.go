@@ -15,8 +15,13 @@ type Try struct {
 	key string
 	n   *name
 
+	mark Mark // of what was sent
+
 	// Repeats reports that earlier uploads of the key are open.
 	Repeats bool
+	// Repeated is set by the caller if it was sent more than once: another copy may
+	// arrive when the key has been stored and deleted.
+	Repeated bool
 }
 
 // Begin starts a try of key, of which there is a Claim. The error wraps ErrBurnt
@@ -81,11 +86,17 @@ func (t *Try) IsOpen(digest, content [32]byte) bool {
 }
 
 // Send notes that the object with the mark is about to be sent.
-func (t *Try) Send(mark Mark) { t.set.o.Journal.begin(t.key, mark) }
+func (t *Try) Send(mark Mark) {
+	t.mark = mark
+	t.set.o.Journal.begin(t.key, mark)
+}
 
 // Stored ends t: the key is stored, and may be acknowledged. The caller calls Told
 // when that has been heard.
 func (t *Try) Stored() {
+	if t.Repeated {
+		t.set.open(t.key, &upload{Upload: Upload{Mark: t.mark}})
+	}
 	t.set.mu.Lock()
 	defer t.set.mu.Unlock()
 	t.n.stored = len(t.n.uploads) > 0

@@ -23,8 +23,10 @@ func Observe(next http.RoundTripper, observers ...backends.Observer) http.RoundT
 
 type repeatedKey struct{}
 
-// Repeated returns a context for a request that repeats one before.
+// Repeated returns a context for a request that repeats one before, which it
+// counts.
 func Repeated(ctx context.Context) context.Context {
+	backends.Repeat(ctx)
 	return context.WithValue(ctx, repeatedKey{}, true)
 }
 

@@ -77,6 +77,7 @@ func TestWhatIsCounted(t *testing.T) {
 	s.Counters.OrphansLeft.Add(2)
 	s.Counters.OtherWriters.Add(1)
 	s.Counters.Open.Add(3)
+	s.Counters.Unsettled.Add(4)
 	claim := s.Budget.Claim(budget.Read)
 	if err := claim.Grow(t.Context(), 4096); err != nil {
 		t.Fatal(err)
@@ -102,6 +103,7 @@ func TestWhatIsCounted(t *testing.T) {
 		`orthanc_bucketfs_other_writers_total 1`,
 		`orthanc_bucketfs_log_lines_dropped_total 5`,
 		`orthanc_bucketfs_open_files 3`,
+		`orthanc_bucketfs_uploads_unsettled 4`,
 		`orthanc_bucketfs_budget_used_bytes 4096`,
 		`orthanc_bucketfs_budget_limit_bytes 1.048576e+06`,
 		fmt.Sprintf(`orthanc_bucketfs_master_key_info{fingerprint="%s",id="7",role="current"} 1`, s.Keys().Current().Fingerprint()),
@@ -310,7 +312,7 @@ func TestScraperThatStandsStill(t *testing.T) {
 	<-stuck.reached
 	m.Operation(attachment.Operation{Kind: attachment.Stored})
 	m.Request(backends.Request{Method: "PUT", Status: 200})
-	claim := s.Budget.Claim()
+	claim := s.Budget.Claim(budget.Read)
 	if err := claim.Grow(t.Context(), 1); err != nil {
 		t.Error(err)
 	}

@@ -61,6 +61,8 @@ func (m *Metrics) watchFiles(c *attachment.Counters) {
 		func() float64 { return float64(c.Writing.Load()) })
 	m.gauge("commits_in_flight", "How many attachments are being uploaded.",
 		func() float64 { return float64(c.Committing.Load()) })
+	m.gauge("uploads_unsettled", "How many uploads are looked for until their time is up, because their outcome is open, or a copy of what was sent more than once may still arrive.",
+		func() float64 { return float64(c.Unsettled.Load()) })
 	m.total("uploads_settled_total", "Uploads whose answer was lost and whose object was found whole.",
 		func() float64 { return float64(c.Settled.Load()) })
 	m.total("orphans_deleted_total", "Objects of failed uploads that were found and deleted.",
