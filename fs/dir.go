@@ -101,7 +101,7 @@ func (n *dirNode) lookupAttachment(ctx context.Context, u attachment.UUID, out *
 		return nil, syscall.ENOENT
 	}
 	if err != nil {
-		return nil, n.tree.fail("stat", err)
+		return nil, unanswered(n.tree.fail("stat", err), err)
 	}
 	if known != nil && known.serves(info) {
 		known.refresh(info)

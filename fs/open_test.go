@@ -15,6 +15,7 @@ import (
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/backends/backendtest"
+	"orthanc-bucketfs/fs/budget"
 )
 
 // Every failure to read is reported by open, logged once with the object's
@@ -56,17 +57,14 @@ func TestOpenReportsEveryFailure(t *testing.T) {
 	}
 }
 
-// A failure to look is never taken for absence.
+// A failure to look is never ENOENT, and is one that Orthanc can pass on.
 func TestFailedLookup(t *testing.T) {
-	for _, test := range []struct {
-		err  error
-		want syscall.Errno
-	}{{errOutage, syscall.EIO}, {iofs.ErrPermission, syscall.EACCES}, {context.DeadlineExceeded, syscall.EIO}} {
+	for _, failure := range []error{errOutage, iofs.ErrPermission, context.DeadlineExceeded, syscall.ENOSPC, budget.ErrBusy} {
 		r := newRig(t)
-		r.faulty.Inject(backendtest.Each(backendtest.OpStat, backendtest.Fail(test.err)))
+		r.faulty.Inject(backendtest.Each(backendtest.OpStat, backendtest.Fail(failure)))
 		_, err := os.Stat(r.path(1))
-		wantErrno(t, fmt.Sprint("stat during ", test.err), err, test.want)
-		wantErrno(t, "store", storeAs(r.path(1), nil, true), test.want)
+		wantErrno(t, fmt.Sprint("stat during ", failure), err, syscall.ENOTDIR)
+		wantErrno(t, "store", storeAs(r.path(1), nil, true), syscall.ENOTDIR)
 		if !strings.Contains(r.log.String(), "key="+testUUID(1).Key()) {
 			t.Errorf("the log does not name the object:\n%s", r.log)
 		}

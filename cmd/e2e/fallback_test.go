@@ -45,7 +45,7 @@ func TestFallbackDir(t *testing.T) {
 	if err := os.RemoveAll(old); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(site.Mountpoint(), "00/00/00000000-1111-4222-8333-444455556666")); !errors.Is(err, syscall.EIO) {
+	if _, err := os.Stat(filepath.Join(site.Mountpoint(), "00/00/00000000-1111-4222-8333-444455556666")); !errors.Is(err, syscall.ENOTDIR) {
 		t.Errorf("a file that might have been in the removed directory: %v", err)
 	}
 	if content, err := os.ReadFile(filepath.Join(site.Mountpoint(), attachment)); err != nil || string(content) != "new" {

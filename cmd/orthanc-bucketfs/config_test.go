@@ -86,6 +86,7 @@ layout = "flat"
 owner = "1000:1000"
 local_dir = "/var/local/orthanc"
 fallback_dir = "/var/local/old"
+state_dir = "/var/local/state"
 sole_writer = false
 read_only = true
 dir.path = "/srv/bucket"
@@ -148,7 +149,7 @@ profiling = true
 	limits := backends.Limits{ConnectionTimeout: 1, RequestTimeout: 2, MaxConnections: 3, MaxRetries: 4}
 	want := Config{
 		Mountpoint: "/mnt/images", Backend: "dir", RootPath: "hospital/ct", Layout: "flat", Owner: "1000:1000",
-		LocalDir: "/var/local/orthanc", FallbackDir: "/var/local/old", ReadOnly: true,
+		LocalDir: "/var/local/orthanc", FallbackDir: "/var/local/old", StateDir: "/var/local/state", ReadOnly: true,
 		Dir: DirBackend{Path: "/srv/bucket"},
 		S3: s3.Config{
 			Bucket: "images", Region: "eu-central-1", Endpoint: "https://s3.example.com",

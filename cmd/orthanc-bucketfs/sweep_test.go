@@ -46,7 +46,7 @@ func TestSweepKeepsToAttachments(t *testing.T) {
 		if text := log.String(); strings.Count(text, "key=") != 1 || !strings.Contains(text, "key="+want+" ") || !strings.Contains(text, "listing failed") {
 			t.Errorf("root_path %q: got log %s", root, text)
 		}
-		if want := 26*time.Hour + time.Minute; b.age != want {
+		if want := 56*time.Hour + 10*time.Minute; b.age != want {
 			t.Errorf("got age %v, want %v", b.age, want)
 		}
 	}
