@@ -23,8 +23,8 @@ type conn struct {
 }
 
 func (c *conn) Read(p []byte) (int, error) {
-	for {
-		if err := c.extend(); err != nil {
+	for wait := c.timeout; ; wait = c.rest() {
+		if err := c.extend(wait); err != nil {
 			return 0, err
 		}
 		n, err := c.Conn.Read(p)
@@ -38,8 +38,8 @@ func (c *conn) Read(p []byte) (int, error) {
 // Write extends the time of the Read that waits meanwhile for the answer, too.
 func (c *conn) Write(p []byte) (int, error) {
 	sent := 0
-	for {
-		if err := c.extend(); err != nil {
+	for wait := c.timeout; ; wait = c.rest() {
+		if err := c.extend(wait); err != nil {
 			return sent, err
 		}
 		n, err := c.Conn.Write(p[sent:])
@@ -51,10 +51,14 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 }
 
-func (c *conn) extend() error {
+func (c *conn) extend(wait time.Duration) error {
 	c.acked.Store(c.ackedBytes())
-	return c.Conn.SetDeadline(time.Now().Add(c.timeout))
+	return c.Conn.SetDeadline(time.Now().Add(wait))
 }
+
+// rest returns what is left of the timeout since the other side has last taken
+// bytes.
+func (c *conn) rest() time.Duration { return max(c.timeout-c.sinceAck(), time.Millisecond) }
 
 func (c *conn) count(n int) {
 	c.bytes.Add(int64(n))
@@ -74,18 +78,31 @@ func (c *conn) moved() int64 { return c.bytes.Load() + int64(c.ackedBytes()) }
 // ackedBytes returns how many bytes the other side has taken, as far as is
 // known: of a connection that was closed nothing can be learnt any more.
 func (c *conn) ackedBytes() uint64 {
+	if info := c.info(); info != nil {
+		c.known.Store(info.Bytes_acked)
+	}
+	return c.known.Load()
+}
+
+func (c *conn) sinceAck() time.Duration {
+	if info := c.info(); info != nil {
+		return time.Duration(info.Last_ack_recv) * time.Millisecond
+	}
+	return 0
+}
+
+// info returns what the kernel knows of the connection, or nil.
+func (c *conn) info() (info *unix.TCPInfo) {
 	s, ok := c.Conn.(syscall.Conn)
 	if !ok {
-		return 0
+		return nil
 	}
 	raw, err := s.SyscallConn()
 	if err != nil {
-		return c.known.Load()
+		return nil
 	}
 	_ = raw.Control(func(fd uintptr) {
-		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-			c.known.Store(info.Bytes_acked)
-		}
+		info, _ = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 	})
-	return c.known.Load()
+	return info
 }

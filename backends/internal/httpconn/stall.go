@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"os"
 	"sync"
 	"time"
 
@@ -17,17 +18,26 @@ import (
 // ErrStalled reports that a call was given up for want of progress.
 var ErrStalled = errors.New("no byte went in either direction for request_timeout")
 
-// ticks is how often in the time without a byte a call looks whether one has gone.
-const ticks = 16
+const (
+	// ticks is how often in the time without a byte a call looks whether one has
+	// gone.
+	ticks = 16
+
+	// minRepeat is what the repetition of a request that was silent has until a
+	// byte goes, where an eighth of what that one had is less, and a half more.
+	minRepeat = time.Second
+)
 
 // Call returns a context for all requests of one call, and the function that
-// ends it. The context ends when no byte of any of them has gone in either
-// direction for the time in the limits, pauses between two requests and looking
-// for credentials included. While a request waits for others to free a
-// connection, their bytes count as well.
+// ends it. A request over whose connection no byte goes in either direction for the
+// time in the limits ends by itself, and may be repeated: one connection that hangs
+// is no outage. The context ends when no byte of the repetition goes for an eighth
+// of that time, or of any request for nine eighths of it, pauses between two
+// requests and looking for credentials included. While a request waits for others
+// to free a connection, their bytes count as well.
 func (p *Pool) Call(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	c := &call{pool: p, requests: make(map[*request]struct{}), stall: func() { cancel(ErrStalled) }}
+	c := &call{pool: p, requests: make(map[*request]struct{}), patience: ticks + ticks/8, stall: func() { cancel(ErrStalled) }}
 	c.tell = func() { backends.Progressed(ctx) }
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,6 +72,7 @@ type call struct {
 	done     int64                 // bytes of those that have ended
 	seen     int64                 // bytes at the last look
 	quiet    int                   // looks since one has gone
+	patience int                   // as many end the call
 }
 
 func (c *call) tick() {
@@ -91,7 +102,7 @@ func (c *call) look() (moved, stalled bool) {
 		return true, false
 	}
 	c.quiet++
-	return false, c.quiet >= ticks
+	return false, c.quiet >= c.patience
 }
 
 func (c *call) end() {
@@ -135,9 +146,14 @@ func (r *request) got(info httptrace.GotConnInfo) {
 	r.conn, r.begin = conn, conn.moved()
 }
 
-func (r *request) over() {
+// over ends r because of err, if that is not nil.
+func (r *request) over(err error) {
 	r.call.mu.Lock()
 	defer r.call.mu.Unlock()
+	if errors.Is(err, os.ErrDeadlineExceeded) { // it was silent
+		idle := r.call.pool.limits.Idle
+		r.call.quiet, r.call.patience = 0, int(max(idle/8, min(minRepeat, idle/2))*ticks/idle)
+	}
 	if _, ok := r.call.requests[r]; ok {
 		r.call.done += r.moved()
 		delete(r.call.requests, r)
@@ -168,7 +184,7 @@ func (w watched) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{GotConn: r.got})
 	resp, err := w.next.RoundTrip(req.WithContext(ctx))
 	if err != nil || resp.Body == http.NoBody {
-		r.over()
+		r.over(err)
 		return resp, err
 	}
 	resp.Body = &watchedBody{resp.Body, r}
@@ -184,12 +200,12 @@ type watchedBody struct {
 func (b *watchedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
-		b.request.over()
+		b.request.over(err)
 	}
 	return n, err
 }
 
 func (b *watchedBody) Close() error {
-	b.request.over()
+	b.request.over(nil)
 	return b.ReadCloser.Close()
 }

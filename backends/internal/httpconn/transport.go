@@ -72,8 +72,5 @@ func (p *Pool) Dial(ctx context.Context, network, addr string) (net.Conn, error)
 	if err != nil {
 		return nil, err
 	}
-	// More than a call waits, which is to end before SDKs hear of a timeout: they
-	// would repeat the request.
-	timeout := p.limits.Idle + p.limits.Idle/4
-	return &conn{Conn: dialled, timeout: timeout, pool: &p.moved}, nil
+	return &conn{Conn: dialled, timeout: p.limits.Idle, pool: &p.moved}, nil
 }
