@@ -80,7 +80,8 @@ func checkInGroup(t *testing.T, binary string) {
 }
 
 // mountInGroup sees that a burst of large files does not end a daemon that may
-// have less memory than its configuration says.
+// have less memory than its configuration says. Those that have waited for memory
+// for a minute are refused.
 func mountInGroup(t *testing.T, binary string) {
 	address := fmt.Sprintf("127.0.0.1:%d", server.FreePort(t))
 	s := startCommand(t, newGroup(t, binary, 400), nil, fmt.Sprintf("[metrics]\nlisten = %q", address))
@@ -89,7 +90,7 @@ func mountInGroup(t *testing.T, binary string) {
 			t.Errorf("%s is %v, want %v, error %v", name, got, want, err)
 		}
 	}
-	names, err := access.Names(6)
+	names, err := access.Names(4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func mountInGroup(t *testing.T, binary string) {
 	var writers sync.WaitGroup
 	for _, name := range names {
 		writers.Go(func() {
-			if err := access.Store(filepath.Join(s.mountpoint, name), content); err != nil {
+			if err := access.Store(filepath.Join(s.mountpoint, name), content); err != nil && !errors.Is(err, syscall.ENOMEM) {
 				t.Error(err)
 			}
 		})

@@ -26,13 +26,20 @@ func directions() map[string][]string {
 // testsOnly is for tests to import, of every part that knows backends.
 const testsOnly = "backends/backendtest"
 
+// laboratory starts what tests and the demo need. It may import what is for
+// tests; the program that is shipped may not import it.
+const laboratory = "cmd/internal/lab"
+
 // allowed tells whether pkg may import imported; both are relative to the
 // module.
 func allowed(pkg, imported string, inTest bool) bool {
 	part, _, _ := strings.Cut(pkg, "/")
 	rules := directions()[part]
 	if imported == testsOnly || strings.HasPrefix(imported, testsOnly+"/") {
-		return inTest && slices.Contains(rules, "backends")
+		return (inTest || pkg == laboratory) && slices.Contains(rules, "backends")
+	}
+	if imported == laboratory && pkg == "cmd/"+program {
+		return inTest
 	}
 	if imported == pkg {
 		return inTest // an external test of the package
@@ -55,6 +62,9 @@ func TestAllowed(t *testing.T) {
 		{"cmd/orthanc-bucketfs", "backends/backendtest", false, true},
 		{"cmd/orthanc-bucketfs", "cmd/internal/other", true, true},
 		{"cmd/orthanc-bucketfs", "cmd/other", false, false},
+		{"cmd/orthanc-bucketfs", "cmd/internal/lab", false, true},
+		{"cmd/internal/lab", "backends/backendtest/server", true, true},
+		{"cmd/demo", "cmd/internal/lab", true, true},
 		{"fs", "fs/attachment", true, true},
 		{"fs/attachment", "backends", true, true},
 		{"fs/attachment", "crypto", true, true},
