@@ -22,7 +22,7 @@ func openUploads(cfg Config, log *slog.Logger) (*unsettled.Journal, error) {
 	j, doubtful, err := openJournalIn(cfg.StateDir, uploadsName(cfg))
 	switch {
 	case errors.Is(err, unsettled.ErrInUse):
-		return nil, fmt.Errorf("another daemon stores from %s into this bucket: stop it first: %w", cfg.Mountpoint, err)
+		return nil, fmt.Errorf("%s: a bucket is mounted there already, or is about to be: stop the daemon that serves it first: %w", cfg.Mountpoint, err)
 	case err != nil:
 		log.Warn("uploads that a crash cuts off will not be cleaned up: let state_dir be a directory that this daemon can write to", "error", err)
 		return nil, nil
