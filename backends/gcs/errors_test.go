@@ -5,13 +5,13 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"orthanc-bucketfs/backends"
-	"orthanc-bucketfs/backends/internal/httpconn"
 )
 
 const (
@@ -216,7 +216,7 @@ func TestSilence(t *testing.T) {
 	b := open(t, cfg)
 	n, _, err := b.Read(t.Context(), "x", "", make([]byte, 10), 0)
 	wantMeaning(t, "read", err, nil)
-	if n != 5 || !errors.Is(err, httpconn.ErrStalled) {
+	if n != 5 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %d bytes, error %v", n, err)
 	}
 	wantMeaning(t, "stat", stat(t.Context(), b, "x")(), nil)
