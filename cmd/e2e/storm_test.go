@@ -193,6 +193,11 @@ func (s *retryStorm) silent() []string {
 	var silent []string
 	for obj, err := range backends.All(s.ctx, s.bucket, "") {
 		must(s.T, err)
+		// Those with which the daemon tries the bucket hold nothing, and the next
+		// start deletes what is left of them.
+		if strings.HasPrefix(obj.Key, "orthanc-bucketfs-probe-") {
+			continue
+		}
 		if !wanted[obj.Key] && !strings.Contains(named, obj.Key) {
 			silent = append(silent, obj.Key)
 		}
