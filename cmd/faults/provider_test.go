@@ -37,7 +37,7 @@ func providers() map[string]func(t *testing.T) provider {
 // nothing.
 func limits(retries int) backends.Limits {
 	l := backends.DefaultLimits()
-	l.RequestTimeout, l.MaxRetries = 3, retries
+	l.RequestTimeout, l.MaxRetries = 5, retries
 	return l
 }
 

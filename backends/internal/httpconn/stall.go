@@ -25,7 +25,7 @@ const (
 
 	// minRepeat is what the repetition of a request that was silent has until a
 	// byte goes, where an eighth of what that one had is less, and a half more.
-	minRepeat = time.Second
+	minRepeat = 2 * time.Second
 )
 
 // Call returns a context for all requests of one call, and the function that
