@@ -118,18 +118,18 @@ func TestWaitEndsWithContextAndLeavesNoTrace(t *testing.T) {
 		holder := b.Claim(Read)
 		grow(t, holder, 80)
 		ctx, cancel := context.WithCancel(t.Context())
-		failed := make(chan error)
+		failed, admitted := make(chan error), make(chan error)
 		go func() { failed <- b.Claim(Read).Grow(ctx, 50) }()
 		synctest.Wait()
 		behind := b.Claim(Read)
-		go func() { failed <- behind.Grow(t.Context(), 20) }()
+		go func() { admitted <- behind.Grow(t.Context(), 20) }()
 		synctest.Wait()
 		wantUsage(t, b, 80, 2)
 		cancel()
 		if err := <-failed; !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, want context.Canceled", err)
 		}
-		if err := <-failed; err != nil { // the one behind fits now
+		if err := <-admitted; err != nil { // the one behind fits now
 			t.Error(err)
 		}
 		wantUsage(t, b, 100, 0)
@@ -165,33 +165,41 @@ func TestEndedContextIsNotAdmitted(t *testing.T) {
 	wantUsage(t, b, 0, 0)
 }
 
-// Writers that fill the budget half way and all need the other half must all
+// Claims that fill the budget half way and all need the other half must all
 // finish, without patience coming to their help.
-func TestManyGrowingWritersDoNotDeadlock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const limit, writers, steps = 1000, 64, 10
-		b := New(limit, patience)
-		start := time.Now()
-		var done sync.WaitGroup
-		for range writers {
-			done.Go(func() {
-				c := b.Claim(Read)
-				defer c.Release()
-				for n := int64(1); n <= steps; n++ {
-					grow(t, c, n*limit/steps)
-					time.Sleep(time.Millisecond)
-					if used := b.Usage().Used; used > 2*limit {
-						t.Errorf("used %d, more than twice the limit", used)
-					}
-				}
-			})
-		}
-		done.Wait()
-		if waited := time.Since(start); waited >= patience {
-			t.Errorf("took %v: somebody waited for patience to end", waited)
-		}
-		wantUsage(t, b, 0, 0)
-	})
+func TestManyGrowingClaimsDoNotDeadlock(t *testing.T) {
+	for name, class := range map[string]func(n int) Class{
+		"readers": func(int) Class { return Read },
+		"writers": func(int) Class { return Write },
+		"both":    func(n int) Class { return Class(n % 2) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { growAll(t, class) })
+		})
+	}
+}
+
+func growAll(t *testing.T, class func(n int) Class) {
+	const limit, claims, steps = 1000, 64, 10
+	b := New(limit, patience)
+	start := time.Now()
+	var done sync.WaitGroup
+	for i := range claims {
+		done.Go(func() {
+			c := b.Claim(class(i))
+			defer c.Release()
+			for n := int64(1); n <= steps; n++ {
+				grow(t, c, n*limit/steps)
+				time.Sleep(time.Millisecond)
+				checkSums(t, b)
+			}
+		})
+	}
+	done.Wait()
+	if waited := time.Since(start); waited >= patience {
+		t.Errorf("took %v: somebody waited for patience to end", waited)
+	}
+	wantUsage(t, b, 0, 0)
 }
 
 // While the sum is above the limit, nobody but the elder gets anything.
