@@ -15,6 +15,7 @@ import (
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/backends/backendtest"
+	"orthanc-bucketfs/fs/attachment"
 	"orthanc-bucketfs/fs/budget"
 )
 
@@ -55,6 +56,33 @@ func TestOpenReportsEveryFailure(t *testing.T) {
 			wantFile(t, r.path(1), testContent(10_000, 1))
 		})
 	}
+}
+
+// Readers that share a fetch share its failure: it is logged once, and all of them
+// hear of it.
+func TestFailureThatIsSharedIsLoggedOnce(t *testing.T) {
+	r := newRig(t, func(s *setting) { s.timing.Moment = attachment.DefaultTiming().Moment })
+	mustStore(t, r.path(1), testContent(10_000, 1))
+	r.faulty.Reset()
+	const readers = 20
+	r.faulty.Inject(backendtest.Each(backendtest.OpRead, func(context.Context, *backendtest.Request) error {
+		time.Sleep(200 * time.Millisecond) // others open it meanwhile
+		return errOutage
+	}))
+	var done sync.WaitGroup
+	for range readers {
+		done.Go(func() {
+			_, err := os.Open(r.path(1))
+			wantErrno(t, "open", err, syscall.EIO)
+		})
+	}
+	done.Wait()
+	requests := r.faulty.Calls(backendtest.OpRead)
+	if n := strings.Count(r.log.String(), "level=ERROR"); n != requests {
+		t.Errorf("%d failed opens, %d requests, %d errors in the log:\n%s", readers, requests, n, r.log)
+	}
+	r.faulty.Reset()
+	wantFile(t, r.path(1), testContent(10_000, 1))
 }
 
 // A failure to look is never ENOENT, and is one that Orthanc can pass on.

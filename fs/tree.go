@@ -138,13 +138,16 @@ func (t *tree) refuseLocal() syscall.Errno {
 	return syscall.EPERM
 }
 
-// fail logs an error and returns its errno.
+// fail logs an error and returns its errno. What another caller has been given, too,
+// is logged there.
 func (t *tree) fail(op string, err error) syscall.Errno {
 	code := errno(err)
-	switch code {
-	case 0:
-	case syscall.EINTR:
+	switch {
+	case code == 0:
+	case code == syscall.EINTR:
 		t.log.Debug(op+" was interrupted", attachment.Attrs(err)...)
+	case attachment.IsShared(err):
+		t.log.Debug(op+" failed with another", attachment.Attrs(err)...)
 	default:
 		t.log.Error(op+" failed", append(attachment.Attrs(err), "errno", code.Error())...)
 	}

@@ -24,12 +24,19 @@ type Error struct {
 	Key     string // object key below the root path
 	Version string // the object's version (ETag), if known
 	KeyID   string // master key id in the envelope, if known
+	Shared  bool   // another caller has been given the same failure, of the same request
 	Err     error
 }
 
 func (e *Error) Error() string { return e.Op + " attachment " + e.Key + ": " + e.Err.Error() }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// IsShared reports that another caller has been given the failure that err is.
+func IsShared(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Shared
+}
 
 // Attrs returns what a log line about err should hold: the error and, where
 // known, the object's key, its version, the master key id and the provider's

@@ -3,6 +3,7 @@ package attachment
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,8 @@ type flight struct {
 	done    chan struct{} // closed when the flight has landed
 	body    *body
 	err     error
+
+	told atomic.Bool // somebody has been given err
 }
 
 // landed reports that body or err is there.
@@ -158,11 +161,23 @@ func (s *Store) fly(fl *flight) {
 func (s *Store) await(ctx context.Context, fl *flight) (*body, error) {
 	select {
 	case <-fl.done:
-		return fl.body, fl.err
+		return fl.body, fl.failure()
 	case <-ctx.Done():
 		s.shelf.disembark(fl)
 		return nil, &Error{Op: "open", Key: fl.want.key(), Version: fl.want.Version, Err: context.Cause(ctx)}
 	}
+}
+
+// failure returns the error of fl, which is marked as shared for all but the first
+// who is given it: what failed is one request.
+func (fl *flight) failure() error {
+	e, ok := fl.err.(*Error)
+	if !ok || !fl.told.Swap(true) {
+		return fl.err
+	}
+	shared := *e
+	shared.Shared = true
+	return &shared
 }
 
 // confirm asks the bucket whether it still holds b, which is in memory.

@@ -173,8 +173,16 @@ func TestFailedFetchReachesAllReaders(t *testing.T) {
 		}
 		synctest.Wait()
 		gate.Open()
+		shared := 0
 		for range manyReaders {
-			wantErr(t, (<-results).err, errOutage)
+			err := (<-results).err
+			wantErr(t, err, errOutage)
+			if IsShared(err) {
+				shared++
+			}
+		}
+		if shared != manyReaders-1 {
+			t.Errorf("%d of %d were told that another has the same failure", shared, manyReaders)
 		}
 		wantCalls(t, "the opens", r, 1)
 		r.faulty.Reset()
