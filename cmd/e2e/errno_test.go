@@ -172,6 +172,10 @@ func (h heard) String() string {
 func heardREST(ctx context.Context, call func(context.Context) error) heard {
 	ctx, cancel := context.WithTimeout(ctx, answerPatience())
 	defer cancel()
+	return heardOf(ctx, call)
+}
+
+func heardOf(ctx context.Context, call func(context.Context) error) heard {
 	begin := time.Now()
 	err := call(ctx)
 	h := heard{what: "200", after: time.Since(begin), ok: err == nil, late: ctx.Err() != nil}
@@ -192,30 +196,51 @@ const dicomThreads = 4
 func heardDICOM(t *testing.T, o *lab.Orthanc) (store, echo heard) {
 	ctx, cancel := context.WithTimeout(t.Context(), answerPatience())
 	defer cancel()
+	return beside(ctx, o, func() heard { return storeAtOnce(ctx, o, variants(1, dicomThreads)) })
+}
+
+// storeAtOnce is what the last of several senders hears.
+func storeAtOnce(ctx context.Context, o *lab.Orthanc, instances []lab.Instance) (last heard) {
 	begin := time.Now()
-	var mu sync.Mutex // guards store
+	var mu sync.Mutex // guards last
 	var senders sync.WaitGroup
-	for _, i := range variants(1, dicomThreads) {
+	for _, i := range instances {
 		senders.Go(func() {
 			ok, output, err := lab.CStore(ctx, o.DICOMPort, []lab.Instance{i})
 			h := heard{storeAnswer(output), time.Since(begin), err == nil && ok[0], ctx.Err() != nil}
 			mu.Lock()
 			defer mu.Unlock()
-			if h.after > store.after {
-				store = h
+			if h.after > last.after {
+				last = h
 			}
 		})
 	}
-	time.Sleep(300 * time.Millisecond) // the C-STOREs have begun, and a healthy Orthanc is done with them
-	sent := time.Now()
-	err := lab.CEcho(ctx, o.DICOMPort)
-	echo = heard{"Success", time.Since(sent), err == nil, ctx.Err() != nil}
-	if err != nil {
-		echo.what = err.Error()
-	}
 	senders.Wait()
-	return store, echo
+	return last
 }
+
+// beside is what a client hears, and what somebody else hears who sends a C-ECHO
+// when it has begun.
+func beside(ctx context.Context, o *lab.Orthanc, client func() heard) (own, echo heard) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		own = client()
+	}()
+	time.Sleep(300 * time.Millisecond) // it has begun, and with a healthy Orthanc it is done
+	begin := time.Now()
+	err := lab.CEcho(ctx, o.DICOMPort)
+	echo.what, echo.after, echo.ok, echo.late = "Success", time.Since(begin), err == nil, ctx.Err() != nil
+	if err != nil {
+		echo.what = "no association"
+	}
+	<-done
+	return own, echo
+}
+
+// noAnswer is what Orthanc does with an exception that it has not expected, after
+// a minute.
+const noAnswer = "association aborted"
 
 var storeStatus = regexp.MustCompile(`Received Store Response \(([^)]*)\)`)
 
@@ -224,7 +249,7 @@ func storeAnswer(output string) string {
 	if found := storeStatus.FindStringSubmatch(output); found != nil {
 		return found[1]
 	}
-	return "association aborted"
+	return noAnswer
 }
 
 // table collects lines that come in any order.

@@ -19,6 +19,7 @@ type options struct {
 	budgetMiB      int    // 64 if zero
 	binary         string // the one with the race detector if empty
 	cloud          string // the backend of the bucket; a directory if empty
+	behind         string // settings of a bucket in S3; a directory if empty
 	apart          bool   // the index is not on the mount, so that the kernel gathers writes
 	alone          bool   // nothing else stores into the bucket
 	plugins        []string
@@ -59,6 +60,11 @@ func newPACS(t *testing.T, opts options) *pacs {
 	}
 	if opts.cloud != "" {
 		p.use(opts.cloud, opts.budgetMiB)
+	}
+	if opts.behind != "" {
+		if err := site.Use(opts.budgetMiB, "s3", opts.behind, ""); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if opts.apart {
 		if err := site.KeepIndexApart(opts.budgetMiB); err != nil {

@@ -18,7 +18,8 @@ import (
 type Proxy struct {
 	URL string
 
-	store http.Handler
+	store    http.Handler
+	listener *httptest.Server
 
 	mu       sync.Mutex                // guards the fields below
 	choose   func(*http.Request) Fault // nil for no faults
@@ -47,6 +48,7 @@ func New(t testing.TB, server string) *Proxy {
 	s := httptest.NewUnstartedServer(p)
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.Start()
+	p.listener = s
 	t.Cleanup(func() {
 		s.CloseClientConnections()
 		s.Close()
@@ -64,6 +66,13 @@ func (p *Proxy) Inject(choose func(*http.Request) Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.choose = choose
+}
+
+// Down closes the connections and listens no more: whoever comes is refused by
+// the kernel.
+func (p *Proxy) Down() {
+	p.listener.Listener.Close()
+	p.listener.CloseClientConnections()
 }
 
 // Requests returns how many requests have arrived.

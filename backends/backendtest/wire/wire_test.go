@@ -117,3 +117,18 @@ func TestFaults(t *testing.T) {
 		})
 	}
 }
+
+func TestDown(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	p := New(t, server.URL)
+	if resp, err := http.Get(p.URL); err != nil {
+		t.Fatal(err)
+	} else {
+		resp.Body.Close()
+	}
+	p.Down()
+	if _, err := http.Get(p.URL); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("got %v", err)
+	}
+}
