@@ -16,7 +16,7 @@ type Options struct {
 
 	Patience time.Duration // for one probe
 	Pause    time.Duration // between two
-	Wait     time.Duration // of a call that meets an open circuit
+	Wait     time.Duration // how long a circuit is open before it refuses calls
 	Log      *slog.Logger
 }
 

@@ -23,6 +23,7 @@ type circuit struct {
 	mu       sync.Mutex // guards the fields below
 	answered time.Time  // when the last answer came
 	cause    error      // what opened it; nil while it is closed
+	opened   time.Time
 	closed   chan struct{}
 	logged   bool // that it is open: a probe has failed, too
 }
@@ -66,12 +67,12 @@ func (c *circuit) do(ctx context.Context, op, key string, call func() error) err
 // admit returns nil when the circuit is closed.
 func (c *circuit) admit(ctx context.Context) error {
 	c.mu.Lock()
-	cause, closed := c.cause, c.closed
+	cause, closed, opened := c.cause, c.closed, c.opened
 	c.mu.Unlock()
 	if cause == nil {
 		return nil
 	}
-	wait := time.NewTimer(c.o.Wait)
+	wait := time.NewTimer(max(0, c.o.Wait-time.Since(opened)))
 	defer wait.Stop()
 	select {
 	case <-closed:
@@ -106,7 +107,7 @@ func (c *circuit) failed(begin time.Time, err error) {
 	if c.cause != nil || !c.answered.Before(begin) || c.ctx.Err() != nil {
 		return
 	}
-	c.cause, c.closed = err, make(chan struct{})
+	c.cause, c.opened, c.closed = err, time.Now(), make(chan struct{})
 	c.probes.Go(c.untilHeard)
 }
 

@@ -10,7 +10,7 @@
 //     about its object, and no call of the circuit has been answered since that one
 //     began. A probe begins at once, and again after Options.Pause, until one is
 //     answered; then, or when a call that was under way is, the circuit closes.
-//  4. A call that meets an open circuit waits for up to Options.Wait. Then it is
-//     refused with an error that wraps backends.ErrNotSent and what had opened the
+//  4. A call that meets an open circuit waits until that has been open for
+//     Options.Wait: a failure that stands alone refuses nobody. Then it is refused with an error that wraps backends.ErrNotSent and what had opened the
 //     circuit: nothing of it was sent.
 package breaker
