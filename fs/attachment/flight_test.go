@@ -65,7 +65,7 @@ func TestReadersOfOneFileShareOneFetch(t *testing.T) {
 	for name, codec := range codecs(t) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				const size, limit = 4 * rangeSize, 5 * rangeSize
+				const size, limit = 2*rangeSize + 1000, 3 * rangeSize
 				r := newRig(t, codec, func(o *Options) { o.Budget = budget.New(limit, time.Minute) })
 				content := testContent(size, 1)
 				info := store(t, r, testUUID(1), content)
@@ -73,12 +73,11 @@ func TestReadersOfOneFileShareOneFetch(t *testing.T) {
 				r.faulty.Reset()
 				gate := backendtest.NewGate()
 				fetched := r.bytesRead(backendtest.Each(backendtest.OpRead, backendtest.Hold(gate)))
-				results := make(chan opened, 2*manyReaders)
+				results := make(chan opened, manyReaders)
+				listed := info
+				listed.Version = "" // as a listing knows it
 				for n := range manyReaders {
-					r.opening(t.Context(), info, results)
-					listed := info
-					listed.Version = "" // as a listing knows it
-					r.opening(t.Context(), listed, results)
+					r.opening(t.Context(), []Info{info, listed}[n%2], results)
 					if n == 0 {
 						<-gate.Arrived()
 						time.Sleep(time.Second)
@@ -86,7 +85,7 @@ func TestReadersOfOneFileShareOneFetch(t *testing.T) {
 				}
 				synctest.Wait()
 				gate.Open()
-				wantOpened(t, results, 2*manyReaders, content)
+				wantOpened(t, results, manyReaders, content)
 				head, tail := codec.Frame()
 				if *fetched != head+size+tail {
 					t.Errorf("%d bytes were fetched, want %d", *fetched, head+size+tail)
@@ -230,6 +229,20 @@ func TestFetchOutlivesItsFirstReader(t *testing.T) {
 		cancel[2]()
 		r.done(t)
 	})
+}
+
+// One who gives up when the fetch has just ended leaves nothing in use.
+func TestGivingUpWhenTheFetchHasEnded(t *testing.T) {
+	r := newRig(t, Sealed(testRing(t, 1)))
+	info := store(t, r, testUUID(1), testContent(1000, 1))
+	_, fl, _ := r.shelf.board(info)
+	r.launch(fl)
+	<-fl.done
+	r.shelf.disembark(fl)
+	if u := r.budget.Usage(); u.Used != 0 || u.Lent == 0 {
+		t.Errorf("%+v, want what was fetched to be lent", u)
+	}
+	r.done(t)
 }
 
 // What is deleted here while it is fetched is not there for those who come later.
@@ -385,15 +398,15 @@ func TestSlowFetchIsKeptForAMoment(t *testing.T) {
 // Many who open, give up, delete and store, on few files and little memory: what
 // is read is what was stored, and all memory comes back.
 func TestFlightsUnderLoad(t *testing.T) {
-	r := newRig(t, Sealed(testRing(t, 1)), func(o *Options) { o.Budget = budget.New(8<<20, time.Minute) })
+	r := newRig(t, Sealed(testRing(t, 1)), func(o *Options) { o.Budget = budget.New(5<<20, time.Minute) })
 	var done sync.WaitGroup
 	for n := range 4 {
-		content := testContent(1000+n*1_000_000, uint64(n))
+		content := testContent(1000+n*600_000, uint64(n))
 		store(t, r, testUUID(n), content)
 		for reader := range 6 {
 			rnd := rand.New(rand.NewPCG(uint64(n), uint64(reader)))
 			done.Go(func() {
-				for range 50 {
+				for range 25 {
 					r.randomReader(t, rnd, testUUID(n), content)
 				}
 			})
@@ -401,7 +414,7 @@ func TestFlightsUnderLoad(t *testing.T) {
 	}
 	done.Wait()
 	for n := range 4 {
-		wantContent(t, r, testUUID(n), testContent(1000+n*1_000_000, uint64(n)))
+		wantContent(t, r, testUUID(n), testContent(1000+n*600_000, uint64(n)))
 	}
 	r.done(t)
 }
