@@ -21,11 +21,12 @@ func TestSilentCredentialEndpoint(t *testing.T) {
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
 	t.Setenv("AWS_CONFIG_FILE", "/dev/null")
 	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", silent.URL)
-	b := fake(t, refuse(http.StatusForbidden, ""), func(cfg *Config) {
-		cfg.AccessKey, cfg.SecretKey = "", backends.Secret{}
-		cfg.RequestTimeout, cfg.MaxRetries = 1, 3
-	})
 	for op, call := range calls {
+		// A bucket each: calls of one share the request, and its failure after 3 s.
+		b := fake(t, refuse(http.StatusForbidden, ""), func(cfg *Config) {
+			cfg.AccessKey, cfg.SecretKey = "", backends.Secret{}
+			cfg.RequestTimeout, cfg.MaxRetries = 1, 3
+		})
 		if err := call(t.Context(), b); !errors.Is(err, httpconn.ErrStalled) {
 			t.Errorf("%s: got error %v", op, err)
 		}
