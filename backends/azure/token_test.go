@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -14,12 +15,14 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"orthanc-bucketfs/backends/internal/httpconn"
 )
 
 // tokens opens a bucket at storage with tokens from identity. Of all places
 // where Azure's libraries look for credentials it leaves that of Cloud Shell,
 // which alone asks with a body.
-func tokens(t *testing.T, identity, storage http.HandlerFunc) *Bucket {
+func tokens(t *testing.T, identity, storage http.HandlerFunc, change ...func(*Config)) *Bucket {
 	t.Helper()
 	id := httptest.NewServer(identity)
 	t.Cleanup(id.Close)
@@ -35,6 +38,9 @@ func tokens(t *testing.T, identity, storage http.HandlerFunc) *Bucket {
 	t.Setenv("MSI_ENDPOINT", id.URL+"/token")
 	cfg := DefaultConfig()
 	cfg.AccountURL, cfg.Container, cfg.MaxRetries = srv.URL, "images", 0
+	for _, f := range change {
+		f(&cfg)
+	}
 	b := openAt(t, cfg, defaultSizes())
 	pool := x509.NewCertPool()
 	pool.AddCert(srv.Certificate())
@@ -94,5 +100,21 @@ func TestNoToken(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A machine's endpoint for identities that takes a request and stays silent holds
+// no call longer than request_timeout.
+func TestSilentIdentityEndpoint(t *testing.T) {
+	b := tokens(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // else the server does not hear of its client's end
+		<-r.Context().Done()
+	},
+		func(http.ResponseWriter, *http.Request) { t.Error("request without a token") },
+		func(cfg *Config) { cfg.RequestTimeout, cfg.MaxRetries = 1, 3 })
+	for call, err := range everyCall(t.Context(), b) {
+		if !errors.Is(err, httpconn.ErrStalled) {
+			t.Errorf("%s: got error %v", call, err)
+		}
 	}
 }

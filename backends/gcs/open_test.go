@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -194,6 +195,32 @@ func TestTokenRefused(t *testing.T) {
 			if err != nil && strings.Contains(err.Error(), secret) {
 				t.Errorf("%s: error tells the key", op)
 			}
+		}
+	}
+}
+
+// A token server, or a machine's metadata server, that takes a request and stays
+// silent holds no call longer than request_timeout.
+func TestSilentTokenServer(t *testing.T) {
+	silent := func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // else the server does not hear of its client's end
+		<-r.Context().Done()
+	}
+	metadata := httptest.NewServer(http.HandlerFunc(silent))
+	t.Cleanup(metadata.Close)
+	t.Setenv("GCE_METADATA_HOST", strings.TrimPrefix(metadata.URL, "http://"))
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", "")
+	t.Setenv("HOME", t.TempDir())
+	store := httptest.NewTLSServer(http.HandlerFunc(silent))
+	t.Cleanup(store.Close)
+	account, _ := account(t, store.URL)
+	for _, file := range []string{account, ""} {
+		cfg := testConfig(store.URL)
+		cfg.ServiceAccountFile, cfg.RequestTimeout = file, 1
+		b := open(t, cfg)
+		b.base.TLSClientConfig.RootCAs = store.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+		for op, call := range ops(b) {
+			wantMeaning(t, op, call(t.Context()), nil)
 		}
 	}
 }
