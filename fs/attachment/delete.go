@@ -24,11 +24,12 @@ func (s *Store) Delete(ctx context.Context, u UUID) (err error) {
 	defer func() { op.end(0, err) }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timing.Delete)
 	defer cancel()
+	version := s.knownVersion(u)
 	s.shelf.deleted(u)
 	// Also afterwards: somebody may be looking at it meanwhile.
 	s.shelf.forget(u)
 	defer s.shelf.forget(u)
-	if err := s.deleteRepeatedly(ctx, u); err != nil {
+	if err := s.deleteRepeatedly(ctx, u, version); err != nil {
 		s.Counters.FailedDeletes.Add(1)
 		return &Error{Op: "delete", Key: u.Key(), Err: err}
 	}
@@ -39,8 +40,7 @@ func (s *Store) Delete(ctx context.Context, u UUID) (err error) {
 // deleteRepeatedly deletes last what hides the rest, so that a failure midway
 // never shows what was hidden. A version that is known is deleted as such: should
 // the request arrive late, it takes nothing that was stored meanwhile.
-func (s *Store) deleteRepeatedly(ctx context.Context, u UUID) error {
-	version := s.knownVersion(u)
+func (s *Store) deleteRepeatedly(ctx context.Context, u UUID, version string) error {
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
 		err := s.deleteObjects(ctx, u, version)
 		if err == nil || final(err) {

@@ -352,23 +352,6 @@ func TestDeletesFetchNothing(t *testing.T) {
 	r.done(t)
 }
 
-// A delete names the version that was looked at, however it was looked at: should
-// the request arrive late, it takes nothing that was stored meanwhile.
-func TestDeleteNamesTheVersionOfTheLook(t *testing.T) {
-	r := newRig(t, Sealed(testRing(t, 1)), lasting)
-	r.shelf.deleting = true
-	r.stored(t, testUUID(1), []byte("content"))
-	info, err := r.Stat(t.Context(), testUUID(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantCalls(t, "a look", r, 1, backendtest.OpStat)
-	if v := r.knownVersion(testUUID(1)); v == "" || v != info.Version {
-		t.Errorf("the version is %q, want %q", v, info.Version)
-	}
-	r.done(t)
-}
-
 // A listing answers looks, and nothing is fetched.
 func TestListedIsNotFetched(t *testing.T) {
 	r := newRig(t, Sealed(testRing(t, 1)), lasting, func(o *Options) { o.Timing.Listing = time.Hour })
