@@ -188,7 +188,7 @@ func (s *retryStorm) silent() []string {
 	s.Helper()
 	wanted, named := map[string]bool{}, s.named()
 	for _, f := range s.files {
-		wanted[f.name] = f.version != "" && !f.deleted || f.doubt
+		wanted[f.name] = f.version != "" && !f.deleted && !f.doubt
 	}
 	var silent []string
 	for obj, err := range backends.All(s.ctx, s.bucket, "") {

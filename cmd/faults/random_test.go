@@ -263,10 +263,13 @@ func (k *worker) remove(ctx context.Context, i int) {
 	k.files = append(k.files[:i:i], k.files[i+1:]...)
 }
 
-// settle waits until the objects of failed uploads are gone, or reported.
+// unwanted reports that f is to be gone in the end, or reported.
+func (f *file) unwanted() bool { return f.refused || f.doubted }
+
+// settle waits until the objects of failed uploads and deletes are gone, or reported.
 func (w *world) settle(ctx context.Context) {
 	for _, f := range w.files {
-		for end := time.Now().Add(2 * time.Minute); f.refused && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		for end := time.Now().Add(2 * time.Minute); f.unwanted() && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 			if _, err := w.home.Stat(ctx, f.uuid); errors.Is(err, fs.ErrNotExist) || f.machine.log.has(f.uuid) {
 				break
 			}
@@ -284,13 +287,13 @@ func (w *world) check(ctx context.Context, bucket backends.Bucket) {
 		got, err := w.home.read(ctx, f.uuid)
 		there := err == nil && bytes.Equal(got, content(f.uuid, f.size))
 		absent := errors.Is(err, fs.ErrNotExist)
-		explained[f.uuid.Key()] = !f.deleted && (!f.refused || f.machine.log.has(f.uuid))
+		explained[f.uuid.Key()] = !f.deleted && (!f.unwanted() || f.machine.log.has(f.uuid))
 		switch {
-		case f.refused || f.deleted:
+		case f.unwanted() || f.deleted:
 			if !absent && !explained[f.uuid.Key()] {
-				w.errorf("%s is in the bucket, and nobody was told; refused: %v, deleted: %v, error %w", f.uuid.Key(), f.refused, f.deleted, err)
+				w.errorf("%s is in the bucket, and nobody was told; refused: %v, deleted: %v, or only asked to: %v, error %w", f.uuid.Key(), f.refused, f.deleted, f.doubted, err)
 			}
-		case !there && !(f.doubted && absent):
+		case !there:
 			w.errorf("%s was acknowledged, and is lost: %w", f.uuid.Key(), err)
 		}
 	}

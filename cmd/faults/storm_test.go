@@ -218,12 +218,10 @@ func (s *storm) checkFile(ctx context.Context, f *stormFile) error {
 	switch {
 	case err != nil && !absent:
 		return err
-	case f.doubt:
-		return nil // counted as a failed delete
-	case f.version == "" || f.deleted:
+	case f.version == "" || f.deleted || f.doubt:
 		if !absent && !f.machine.log.has(f.uuid) {
 			s.left++
-			return fmt.Errorf("it is in the bucket, and nobody was told; refused: %v, deleted: %v", f.version == "", f.deleted)
+			return fmt.Errorf("it is in the bucket, and nobody was told; refused: %v, deleted: %v, or only asked to: %v", f.version == "", f.deleted, f.doubt)
 		}
 		return nil
 	case absent:

@@ -12,8 +12,8 @@ import (
 	"orthanc-bucketfs/fs/unsettled"
 )
 
-// openUploads opens the journal of what this mount is storing, which the next
-// start goes on with after a crash. Without a usable state_dir there is none, and
+// openUploads opens the journal of what this mount is storing and deleting, which the
+// next start goes on with after a crash. Without a usable state_dir there is none, and
 // that is warned of.
 func openUploads(cfg Config, log *slog.Logger) (*unsettled.Journal, error) {
 	if cfg.StateDir == "" || cfg.ReadOnly {
@@ -24,10 +24,10 @@ func openUploads(cfg Config, log *slog.Logger) (*unsettled.Journal, error) {
 	case errors.Is(err, unsettled.ErrInUse):
 		return nil, fmt.Errorf("%s: a bucket is mounted there already, or is about to be: stop the daemon that serves it first: %w", cfg.Mountpoint, err)
 	case err != nil:
-		log.Warn("uploads that a crash cuts off will not be cleaned up: let state_dir be a directory that this daemon can write to", "error", err)
+		log.Warn("uploads and deletes that a crash cuts off will not be cleaned up: let state_dir be a directory that this daemon can write to", "error", err)
 		return nil, nil
 	case doubtful > 0:
-		log.Warn("files were being stored when the machine went down; whether Orthanc knows them cannot be told, so nothing is deleted", "files", doubtful)
+		log.Warn("files were being stored or deleted when the machine went down; whether Orthanc knows them cannot be told, so nothing is deleted", "files", doubtful)
 	}
 	return j, nil
 }

@@ -174,8 +174,10 @@ func (s *Store) unsettledOptions(o Options) unsettled.Options {
 			s.Counters.OrphansGone.Add(1)
 			if u, ok := ParseKey(key); ok {
 				s.shelf.forget(u)
+				s.listings.deleted(u)
 			}
 		},
+		There:   s.there,
 		Left:    func(string, error) { s.Counters.OrphansLeft.Add(1) },
 		Uploads: func(more int64) { s.Counters.Unsettled.Add(more) },
 	}

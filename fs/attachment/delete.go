@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/fs/unsettled"
 )
 
 const (
@@ -18,7 +19,8 @@ const (
 
 // Delete removes the attachment u; one that is not there is fine. What fails
 // is tried again until a deadline of its own, which ctx does not shorten: the
-// caller may not look at the error. A delete that is given up is counted.
+// caller may not look at the error. A delete that fails then is counted, and made up
+// for in the background.
 func (s *Store) Delete(ctx context.Context, u UUID) (err error) {
 	op := s.begin(Deleted, u.Key())
 	defer func() { op.end(0, err) }()
@@ -40,15 +42,22 @@ func (s *Store) Delete(ctx context.Context, u UUID) (err error) {
 // deleteRepeatedly deletes last what hides the rest, so that a failure midway
 // never shows what was hidden. A version that is known is deleted as such: should
 // the request arrive late, it takes nothing that was stored meanwhile.
-func (s *Store) deleteRepeatedly(ctx context.Context, u UUID, version string) error {
+func (s *Store) deleteRepeatedly(ctx context.Context, u UUID, version string) (err error) {
+	d := s.unsettled.Delete(u.Key(), s.noted(version))
+	defer func() { d.End(err) }()
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
-		err := s.deleteObjects(ctx, u, version)
+		err = s.deleteObjects(ctx, u, d, version)
 		if err == nil || final(err) {
 			return err
 		}
 		if errors.Is(err, backends.ErrChanged) {
-			if version, err = s.versionNow(ctx, u); errors.Is(err, fs.ErrNotExist) {
+			var now string
+			if now, err = s.versionNow(ctx, u); errors.Is(err, fs.ErrNotExist) {
 				return nil
+			}
+			if err == nil {
+				version = now
+				d.Turn(s.noted(version))
 			}
 		}
 		select {
@@ -60,15 +69,21 @@ func (s *Store) deleteRepeatedly(ctx context.Context, u UUID, version string) er
 }
 
 // knownVersion returns the version of u's object in layout legacy if that takes
-// no request, and deleting it takes one.
+// no request.
 func (s *Store) knownVersion(u UUID) string {
-	if !backends.ConditionsOf(s.bucket).Delete {
-		return ""
-	}
 	if info, ok := s.shelf.find(u); ok && info.at == (location{}) {
 		return info.Version
 	}
 	return ""
+}
+
+// noted returns the version of u that may be deleted later, if this delete fails:
+// where there may be another object of u, that could show it.
+func (s *Store) noted(version string) string {
+	if s.layout != Legacy || s.fallback != nil {
+		return ""
+	}
+	return version
 }
 
 func (s *Store) versionNow(ctx context.Context, u UUID) (string, error) {
@@ -76,7 +91,7 @@ func (s *Store) versionNow(ctx context.Context, u UUID) (string, error) {
 	return obj.Version, err
 }
 
-func (s *Store) deleteObjects(ctx context.Context, u UUID, version string) error {
+func (s *Store) deleteObjects(ctx context.Context, u UUID, d *unsettled.Deletion, version string) error {
 	if s.fallback != nil {
 		if err := s.fallback.Delete(ctx, u.Key(), ""); err != nil {
 			return fmt.Errorf("in the fallback directory: %w", err)
@@ -91,7 +106,10 @@ func (s *Store) deleteObjects(ctx context.Context, u UUID, version string) error
 			return err
 		}
 	}
-	return s.unsettled.Delete(ctx, u.Key(), version)
+	if !backends.ConditionsOf(s.bucket).Delete {
+		version = "" // it would take a look
+	}
+	return d.Try(ctx, version)
 }
 
 // final reports that err is an answer and not trouble.

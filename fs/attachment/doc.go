@@ -16,6 +16,9 @@
 //     is read back and compared. If that is impossible, Commit fails, and the
 //     object is looked for, and deleted, in the background; one that cannot be
 //     ruled out in the end is logged and counted.
+//   - Delete removes the version that was looked at, as far as that is known. What it
+//     could not remove is removed in the background, if it is certain that it is what
+//     was meant; what cannot be removed in the end is logged and counted.
 //   - An attachment is looked for under its legacy key, then, if the Layout has
 //     them, under flat names, then in the fallback directory, and is absent only
 //     if all of them say so. Delete removes it everywhere, last where it is

@@ -56,6 +56,25 @@ func (s *Store) locate(ctx context.Context, u UUID) (found, error) {
 	return f, err
 }
 
+// there reports whether the attachment with a key is anywhere, without fetching
+// anything of it.
+func (s *Store) there(ctx context.Context, key string) (bool, error) {
+	u, ok := ParseKey(key)
+	if !ok {
+		return false, nil
+	}
+	ctx, cancel := s.timing.Request.bound(ctx, 0)
+	defer cancel()
+	if there, err := s.stored(ctx, u); there || err != nil || s.fallback == nil {
+		return there, err
+	}
+	_, err := s.fallback.Stat(ctx, u.Key())
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // look finds u under its legacy key. An upload whose outcome is open is not there.
 func (s *Store) look(ctx context.Context, u UUID) (found, error) {
 	switch hidden, err := s.unsettled.Hides(ctx, u.Key()); {

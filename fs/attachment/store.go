@@ -69,13 +69,13 @@ type Counters struct {
 	Open       atomic.Int64 // Files, now
 	Writing    atomic.Int64 // Writers that have not ended, now
 	Committing atomic.Int64 // uploads, now
-	Unsettled  atomic.Int64 // uploads that are looked for, now
+	Unsettled  atomic.Int64 // uploads that are looked for, and deletes that are made up for, now
 
 	// The rest only grows.
 	Settled       atomic.Int64 // lost answers whose object was found whole
-	OrphansGone   atomic.Int64 // objects of failed commits that were found and deleted
-	OrphansLeft   atomic.Int64 // failed commits whose object could not be ruled out
-	FailedDeletes atomic.Int64 // deletes given up
+	OrphansGone   atomic.Int64 // objects of failed commits and deletes that were found and deleted
+	OrphansLeft   atomic.Int64 // failed commits and deletes whose object could not be ruled out
+	FailedDeletes atomic.Int64 // Deletes that have failed
 	OtherWriters  atomic.Int64 // files reported missing that somebody else had stored, against SoleWriter: 1 at most
 }
 

@@ -1,6 +1,6 @@
 // Package unsettled keeps what is open about object keys: uploads whose answer
-// was lost, and deletes that may still arrive. It knows buckets and keys, not
-// what the objects are.
+// was lost, deletes that may still arrive, and those that are to be made up for. It
+// knows buckets and keys, not what the objects are.
 //
 // # The promise
 //
@@ -23,9 +23,9 @@
 //     repeated (Try.Repeated).
 //  3. An open upload is deleted only while nobody has a Claim of its key, and
 //     never once the key is stored. The delete names the version that was seen.
-//  4. While a delete of a key is under way, and for Options.Late after one whose
-//     answer did not come, its name is burnt: no try of it begins. This holds also
-//     for the deletes that callers send (Delete).
+//  4. While a delete of a key is under way or to be made up for, and for Options.Late
+//     after one whose answer did not come, its name is burnt: no try of it begins.
+//     This holds also for the deletes that callers send (Deletion).
 //  5. A try of a key with open uploads may find one of them, with the content that
 //     it has itself. It adopts that: no upload, no delete. Where the store does not
 //     honour conditional creates, a try of such a key does nothing else: a late
@@ -39,6 +39,13 @@
 //     those with open uploads. What it has after a crash was not acknowledged, and
 //     becomes an open upload of the next process. What was stored, and whose writer
 //     had not gone on (Told), may have been acknowledged: it stays, and is reported.
+//  9. A delete that a caller has asked for, and that no request has carried out for
+//     certain, is made up for after each of Options.Pauses, unless the store refuses it:
+//     whoever asked does not ask again. The Journal notes it before it is sent, so that
+//     this holds also for the next process. What is deleted is the version that was to go
+//     and no other, while nobody has a Claim of the key, and nothing once the key is
+//     stored again. If nobody knew that version, or it is there in the end, it stays and is
+//     reported.
 //
 // An upload is recognised by its Mark: the size and a digest of its first 4,096
 // bytes. Those of an envelope hold 64 random bytes. In a bucket without encryption

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,15 +18,15 @@ import (
 // A journal file is a header and slots of 128 bytes, in native byte order:
 //
 //	header  "orthanc-bucketfs uploads 1\n", the kernel's boot id, zeros
-//	slot    uint32 state (0 free, 1 open, 2 stored), uint32 length of the key,
-//	        16 bytes mark, key, zeros
+//	slot    uint32 state (0 free, 1 open, 2 stored, 3 being deleted), uint32 length
+//	        of the key, 16 bytes mark, key, zeros
 //
 // It is mapped into memory, so that to write it is to write memory: that costs no
 // system call, cannot fail, and outlives a process that is killed. It does not
 // outlive the machine: after another boot its content means nothing. So it may as
 // well lie on a tmpfs.
 const (
-	free, open, stored = 0, 1, 2 // states of a slot
+	free, open, stored, deleting = 0, 1, 2, 3 // states of a slot
 
 	journalMagic = "orthanc-bucketfs uploads 1\n"
 	slotSize     = 128
@@ -58,9 +59,10 @@ type Journal struct {
 
 // entry is what a process that was killed has left.
 type entry struct {
-	key    string
-	mark   Mark
-	stored bool // it is stored, and perhaps its writer was told so
+	key      string
+	mark     Mark
+	stored   bool // it is stored, and perhaps its writer was told so
+	deleting bool // a version of it, which has the mark, was being deleted
 }
 
 // OpenJournal opens or makes the journal at path, for this process alone. Doubtful
@@ -185,10 +187,10 @@ func (j *Journal) read(i int) (entry, bool) {
 	s := j.slot(i)
 	n := binary.NativeEndian.Uint32(s[4:])
 	state := atomic.LoadUint32(j.state(i))
-	if state != open && state != stored || n == 0 || n > uint32(maxKey) {
+	if state < open || state > deleting || n == 0 || n > uint32(maxKey) {
 		return entry{}, false
 	}
-	return entry{key: string(s[slotHead : slotHead+int(n)]), mark: Mark(s[8:slotHead]), stored: state == stored}, true
+	return entry{key: string(s[slotHead : slotHead+int(n)]), mark: Mark(s[8:slotHead]), stored: state == stored, deleting: state == deleting}, true
 }
 
 // unfinished returns what a process that was killed has left.
@@ -200,7 +202,12 @@ func (j *Journal) unfinished() []entry {
 }
 
 // begin notes that an object with the mark is about to be sent under key.
-func (j *Journal) begin(key string, mark Mark) {
+func (j *Journal) begin(key string, mark Mark) { j.note(key, mark, open) }
+
+// beginDelete notes that the version of key that has the mark is about to be deleted.
+func (j *Journal) beginDelete(key string, mark Mark) { j.note(key, mark, deleting) }
+
+func (j *Journal) note(key string, mark Mark, state uint32) {
 	if j == nil {
 		return
 	}
@@ -217,7 +224,7 @@ func (j *Journal) begin(key string, mark Mark) {
 	binary.NativeEndian.PutUint32(s[4:], uint32(len(key)))
 	copy(s[8:], mark[:])
 	copy(s[slotHead:], key)
-	atomic.StoreUint32(j.state(i), open)
+	atomic.StoreUint32(j.state(i), state)
 }
 
 // store notes that key is stored, which its writer is about to be told.
@@ -240,26 +247,28 @@ func (j *Journal) store(key string) {
 }
 
 // end notes that nothing is open about key any more, unless it is stored.
-func (j *Journal) end(key string) { j.remove(key, open) }
+func (j *Journal) end(key string) { j.remove(key, open, deleting) }
 
 // told notes that the writer of key, which is stored, knows that.
 func (j *Journal) told(key string) { j.remove(key, stored) }
 
-// remove frees the slots of key if they have the state.
-func (j *Journal) remove(key string, state uint32) {
+// remove frees those slots of key that have one of the states.
+func (j *Journal) remove(key string, states ...uint32) {
 	if j == nil {
 		return
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	at := j.at[key]
-	if len(at) == 0 || atomic.LoadUint32(j.state(at[0])) != state {
-		return
+	j.at[key] = slices.DeleteFunc(j.at[key], func(i int) bool {
+		gone := slices.Contains(states, atomic.LoadUint32(j.state(i)))
+		if gone {
+			j.clear(i)
+		}
+		return gone
+	})
+	if len(j.at[key]) == 0 {
+		delete(j.at, key)
 	}
-	for _, i := range at {
-		j.clear(i)
-	}
-	delete(j.at, key)
 }
 
 func (j *Journal) clear(i int) {
@@ -290,5 +299,7 @@ func (j *Journal) Close() error {
 	if len(j.at) == 0 {
 		err = errors.Join(err, os.Remove(j.path))
 	}
+	clear(j.at) // a delete may end later, and has nothing to note any more
+	j.rest = nil
 	return errors.Join(err, j.file.Close())
 }

@@ -75,6 +75,39 @@ func TestJournalOfStored(t *testing.T) {
 	}
 }
 
+// A delete is noted until nothing is open about its key, or it is stored again.
+func TestJournalOfDeletes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j")
+	j, _ := openJournal(t, path)
+	for name, ended := range map[string]func(){"end": func() { j.end(key) }, "stored": func() { j.store(key); j.told(key) }} {
+		j.beginDelete(key, Mark{1})
+		j.told(key) // by the writer, late
+		if left, _ := after(t, path); len(left) != 1 || !left[0].deleting || left[0].stored || left[0].mark != (Mark{1}) {
+			t.Errorf("%s: left %v, want a delete", name, left)
+		}
+		ended()
+		if left, _ := after(t, path); len(left) != 0 || len(j.rest) != slots {
+			t.Errorf("%s: left %v, %d slots free", name, left, len(j.rest))
+		}
+	}
+}
+
+// What ends when the file is closed has nothing to note any more.
+func TestClosedJournal(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j")
+	j, _ := openJournal(t, path)
+	j.beginDelete(key, Mark{1})
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	j.end(key)
+	j.store(key)
+	j.begin(key, Mark{2})
+	if left, _ := after(t, path); len(left) != 1 || !left[0].deleting {
+		t.Errorf("left %v, want a delete", left)
+	}
+}
+
 // What was written before the machine was started says nothing: memory that had
 // not reached the disk is lost, so that an upload may be in it that was acknowledged.
 func TestJournalOfAnotherBoot(t *testing.T) {

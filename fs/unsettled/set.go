@@ -38,12 +38,15 @@ type Options struct {
 	// Guard runs f; it turns a panic into an error.
 	Guard   func(f func() error) error
 	Journal *Journal // or nil
+	// There reports that what callers call key is there, wherever that is.
+	There func(ctx context.Context, key string) (bool, error)
 
-	// Gone is told of an open upload that was found and deleted, Left of one that
-	// could not be ruled out in the end, and why.
+	// Gone is told of an open upload, or what was to be deleted before, that was found
+	// and deleted; Left of one that could not be ruled out in the end, and why.
 	Gone func(key string)
 	Left func(key string, why error)
-	// Uploads is told by how many those that are looked for have become more.
+	// Uploads is told by how many those that are looked for, and the deletes that are
+	// made up for, have become more.
 	Uploads func(more int64)
 }
 
@@ -66,13 +69,14 @@ type name struct {
 	uploads  []*upload
 	stored   bool      // acknowledged while uploads were open
 	deleting int       // deletes under way
+	owed     []*debt   // deletes that are made up for
 	burnt    time.Time // until then a delete may arrive; zero if none may
 	first    time.Time // when the first of the tries that follow each other began
 	ended    time.Time // when the last one failed
 }
 
 func (n *name) idle() bool {
-	return n.claims == 0 && len(n.uploads) == 0 && n.deleting == 0 && n.burnt.IsZero()
+	return n.claims == 0 && len(n.uploads) == 0 && n.deleting == 0 && len(n.owed) == 0 && n.burnt.IsZero()
 }
 
 // New returns a Set that goes on with what its Journal has from a process that
@@ -98,10 +102,16 @@ func (s *Set) resume(e entry) {
 		o.Log.Warn("a file is stored, and its writer may not have been told so: if Orthanc does not know it, delete it by hand", "key", e.key)
 		return
 	}
-	s.open(e.key, &upload{Upload: Upload{Mark: e.mark}})
+	if !e.deleting {
+		s.open(e.key, &upload{Upload: Upload{Mark: e.mark}})
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.burn(e.key, s.names[e.key])
+	n := s.at(e.key)
+	if e.deleting {
+		s.owe(e.key, n, e.mark)
+	}
+	s.burn(e.key, n)
 }
 
 // Told notes that the writer of key has been told that it is stored: it went on

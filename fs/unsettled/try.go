@@ -30,7 +30,7 @@ func (s *Set) Begin(key string) (*Try, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, now := s.at(key), time.Now()
-	if n.deleting > 0 || now.Before(n.burnt) {
+	if n.deleting > 0 || len(n.owed) > 0 || now.Before(n.burnt) {
 		return nil, ErrBurnt
 	}
 	if len(n.uploads) == 0 || now.Sub(n.ended) > RepeatWindow {
@@ -100,6 +100,7 @@ func (t *Try) Stored() {
 	t.set.mu.Lock()
 	defer t.set.mu.Unlock()
 	t.n.stored = len(t.n.uploads) > 0
+	t.n.owed = nil
 	t.set.o.Journal.store(t.key)
 }
 

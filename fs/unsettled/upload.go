@@ -22,6 +22,15 @@ type Mark [16]byte
 // MarkOf returns the mark of an object with these bytes.
 func MarkOf(body []byte) Mark { return markOf(int64(len(body)), body) }
 
+// markOfVersion returns the mark of a version of an object, or zero if it is empty.
+func markOfVersion(version string) (m Mark) {
+	if version != "" {
+		h := sha256.Sum256([]byte(version))
+		copy(m[:], h[:])
+	}
+	return m
+}
+
 func markOf(size int64, beginning []byte) Mark {
 	h := sha256.New()
 	var n [8]byte

@@ -61,17 +61,17 @@ func (m *Metrics) watchFiles(c *attachment.Counters) {
 		func() float64 { return float64(c.Writing.Load()) })
 	m.gauge("commits_in_flight", "How many attachments are being uploaded.",
 		func() float64 { return float64(c.Committing.Load()) })
-	m.gauge("uploads_unsettled", "How many uploads are looked for until their time is up, because their outcome is open, or a copy of what was sent more than once may still arrive.",
+	m.gauge("uploads_unsettled", "How many uploads are looked for until their time is up, because their outcome is open, or a copy of what was sent more than once may still arrive; and how many deletes that have failed are made up for.",
 		func() float64 { return float64(c.Unsettled.Load()) })
 	m.total("uploads_settled_total", "Uploads whose answer was lost and whose object was found whole.",
 		func() float64 { return float64(c.Settled.Load()) })
-	m.total("orphans_deleted_total", "Objects of failed uploads that were found and deleted.",
+	m.total("orphans_deleted_total", "Objects of failed uploads, and of deletes that had failed before, that were found and deleted.",
 		func() float64 { return float64(c.OrphansGone.Load()) })
-	m.total("orphans_left_total", "Failed uploads whose object may be left in the bucket.",
+	m.total("orphans_left_total", "Failed uploads and deletes whose object may be left in the bucket.",
 		func() float64 { return float64(c.OrphansLeft.Load()) })
 	m.total("other_writers_total", "Files reported missing that somebody else had stored, while sole_writer was set.",
 		func() float64 { return float64(c.OtherWriters.Load()) })
-	m.total("failed_deletes_total", "Deletes that were given up; Orthanc was told, and does not look.",
+	m.total("failed_deletes_total", "Deletes that failed for 30 s, or were refused. Orthanc was told, and does not look; unless they were refused, they are made up for.",
 		func() float64 { return float64(c.FailedDeletes.Load()) })
 }
 
