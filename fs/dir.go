@@ -101,7 +101,11 @@ func (n *dirNode) lookupAttachment(ctx context.Context, u attachment.UUID, out *
 		return nil, syscall.ENOENT
 	}
 	if err != nil {
-		return nil, unanswered(n.tree.fail("stat", err), err)
+		code := unanswered(n.tree.fail("stat", err), err)
+		if code == syscall.ENOTDIR {
+			n.tree.failedLooks.add(ctx, u)
+		}
+		return nil, code
 	}
 	if known != nil && known.serves(info) {
 		known.refresh(info)
@@ -203,7 +207,10 @@ func (n *dirNode) Mkdir(ctx context.Context, name string, mode uint32, out *fuse
 var _ = (gofs.NodeRmdirer)((*dirNode)(nil))
 
 func (n *dirNode) Rmdir(ctx context.Context, name string) syscall.Errno {
-	if _, ok := n.subDir(name); ok {
+	if d, ok := n.subDir(name); ok {
+		if d.depth == 2 {
+			n.tree.doubtDeleted(ctx, d)
+		}
 		return syscall.ENOTEMPTY
 	}
 	if errno := n.mayChangeLocal(ctx, name); errno != 0 {

@@ -44,6 +44,7 @@ type tree struct {
 	places      *places       // of files that the kernel gathers writes for
 	nodes       *nodes        // that the kernel knows
 	owners      owners        // of requests
+	failedLooks failedLooks   // that could not be answered
 	generations atomic.Uint64 // the last one given to a node
 	noLocalOnce sync.Once
 

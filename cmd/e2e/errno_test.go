@@ -74,6 +74,9 @@ func (row storing) measure(t *testing.T, suite string) string {
 		return err
 	})
 	store, echo := heardDICOM(t, o)
+	if n := s.deletesUnasked(); n != 0 {
+		t.Errorf("%d stores look like deletes", n)
+	}
 	if row.heard && (rest.late || store.late || rest.ok || store.ok) {
 		t.Errorf("REST hears %s, C-STORE %s", rest, store)
 	}
@@ -120,7 +123,7 @@ func TestErrnoOfRead(t *testing.T) {
 }
 
 // TestErrnoOfDelete prints what becomes of the deletion of a stored image, and
-// of its file.
+// of its file. One whose lookup fails can be told by what follows.
 func TestErrnoOfDelete(t *testing.T) {
 	rows := []reading{{name: "no fault"}}
 	for _, errno := range []syscall.Errno{syscall.ENOENT, syscall.EIO, syscall.EACCES, syscall.ENOTDIR} {
@@ -136,12 +139,15 @@ func TestErrnoOfDelete(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			before := s.count()
+			before, unasked := s.count(), s.deletesUnasked()
 			s.inject(row.fault)
 			heard := heardREST(t.Context(), func(ctx context.Context) error { return o.Delete(ctx, image.ID) })
 			s.inject(storageFault{})
 			if heard.late {
 				t.Errorf("%s: %s", row.name, heard)
+			}
+			if told := s.deletesUnasked() > unasked; told != (row.fault.lookup != 0) {
+				t.Errorf("%s: no unlink, but a trace of it: %v", row.name, told)
 			}
 			left := map[bool]string{true: "left", false: "gone"}[s.count() == before]
 			lines.add(n, fmt.Sprintf("| %s | %s | %s |", row.name, heard, left))

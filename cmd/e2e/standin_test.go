@@ -20,6 +20,9 @@ type standIn struct {
 	mu    sync.Mutex // guards what follows
 	fault storageFault
 	files map[string][]byte
+
+	inVain  map[uint32]string // by thread, the file of the last lookup that has failed
+	unasked int               // removals of the directory of such a file by the thread
 }
 
 // storageFault says what goes wrong; zero is nothing.
@@ -34,7 +37,7 @@ type storageFault struct {
 
 func newStandIn(t *testing.T) *standIn {
 	t.Helper()
-	s := &standIn{dir: t.TempDir(), files: map[string][]byte{}}
+	s := &standIn{dir: t.TempDir(), files: map[string][]byte{}, inVain: map[uint32]string{}}
 	server, err := gofs.Mount(s.dir, &standInDir{s: s}, &gofs.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -58,6 +61,19 @@ func (s *standIn) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.files)
+}
+
+// deletesUnasked returns how many deletes have not come as far as to an unlink, and
+// could be told nevertheless.
+func (s *standIn) deletesUnasked() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unasked
+}
+
+func thread(ctx context.Context) uint32 {
+	c, _ := fuse.FromContext(ctx)
+	return c.Pid
 }
 
 func (s *standIn) state(name string) (fault storageFault, content []byte, exists bool) {
@@ -89,6 +105,9 @@ func (d *standInDir) Lookup(ctx context.Context, name string, out *fuse.EntryOut
 	fault, content, exists := d.s.state(full)
 	switch {
 	case fault.lookup != 0:
+		d.s.mu.Lock()
+		defer d.s.mu.Unlock()
+		d.s.inVain[thread(ctx)] = full
 		return nil, fault.lookup
 	case fault.empty:
 		content = nil
@@ -125,7 +144,15 @@ func (d *standInDir) Mkdir(context.Context, string, uint32, *fuse.EntryOut) (*go
 	return nil, syscall.EEXIST
 }
 
-func (d *standInDir) Rmdir(context.Context, string) syscall.Errno { return syscall.ENOTEMPTY }
+func (d *standInDir) Rmdir(ctx context.Context, name string) syscall.Errno {
+	d.s.mu.Lock()
+	defer d.s.mu.Unlock()
+	if file := d.s.inVain[thread(ctx)]; file != "" && path.Dir(file) == path.Join(d.name, name) {
+		d.s.unasked++
+		delete(d.s.inVain, thread(ctx))
+	}
+	return syscall.ENOTEMPTY
+}
 
 // standInFile is AA/BB/<uuid>.
 type standInFile struct {

@@ -39,6 +39,10 @@ func (s *Store) Delete(ctx context.Context, u UUID) (err error) {
 	return nil
 }
 
+// DoubtDeleted notes that somebody may have wanted to delete u, without asking for it.
+// It is not deleted; if it is there in the end, that is logged and counted.
+func (s *Store) DoubtDeleted(u UUID) { s.unsettled.Doubt(u.Key()) }
+
 // deleteRepeatedly deletes last what hides the rest, so that a failure midway
 // never shows what was hidden. A version that is known is deleted as such: should
 // the request arrive late, it takes nothing that was stored meanwhile.

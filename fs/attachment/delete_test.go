@@ -252,6 +252,28 @@ func TestCopyAfterAFailedDelete(t *testing.T) {
 	})
 }
 
+// A delete that was not asked for, and may have been meant, deletes nothing; what is
+// there in the end is named, once.
+func TestDoubtedDeleteIsNamed(t *testing.T) {
+	for _, there := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := sealedRig(t)
+			if there {
+				store(t, r, testUUID(1), []byte("content"))
+			}
+			r.DoubtDeleted(testUUID(1))
+			time.Sleep(time.Hour)
+			if there {
+				wantOutcome(t, r, 0, 1)
+				wantContent(t, r, testUUID(1), []byte("content"))
+			} else {
+				wantOutcome(t, r, 0, 0)
+			}
+			r.done(t)
+		})
+	}
+}
+
 // What the store refuses to delete is not tried again.
 func TestRefusedDeleteIsNotMadeUpFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

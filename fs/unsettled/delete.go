@@ -81,7 +81,16 @@ type debt struct {
 	mark Mark // as in Deletion
 }
 
-var errUnknownVersion = errors.New("nobody knew which version it was that was to be deleted, and somebody else may have stored this one")
+var errUncertain = errors.New("it is not certain that this is what was to be deleted")
+
+// Doubt notes that a delete of key may have been meant: nothing is deleted, but if
+// the key is there in the end, that is reported.
+func (s *Set) Doubt(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.o.Journal.beginDelete(key, Mark{})
+	s.owe(key, s.at(key), Mark{})
+}
 
 // owe makes up for a delete. The caller holds s.mu.
 func (s *Set) owe(key string, n *name, mark Mark) {
@@ -115,7 +124,7 @@ func (s *Set) pay(key string, n *name, d *debt) error {
 	if d.mark == (Mark{}) {
 		there, err := s.o.There(ctx, key)
 		if err == nil && there {
-			err = errUnknownVersion
+			err = errUncertain
 		}
 		return err
 	}

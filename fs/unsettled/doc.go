@@ -45,7 +45,7 @@
 //     this holds also for the next process. What is deleted is the version that was to go
 //     and no other, while nobody has a Claim of the key, and nothing once the key is
 //     stored again. If nobody knew that version, or it is there in the end, it stays and is
-//     reported.
+//     reported. So does what a delete may have been meant for that nobody asked for (Doubt).
 //
 // An upload is recognised by its Mark: the size and a digest of its first 4,096
 // bytes. Those of an envelope hold 64 random bytes. In a bucket without encryption
