@@ -42,9 +42,9 @@ func (b *Bucket) Close() error {
 	return nil
 }
 
-// Away reports whether the store is known not to answer calls that read, and
-// those that change something.
-func (b *Bucket) Away() (read, write bool) { return b.read.isOpen(), b.write.isOpen() }
+// Away reports whether calls that read, and those that change something, are
+// refused.
+func (b *Bucket) Away() (read, write bool) { return b.read.refuses(), b.write.refuses() }
 
 // Unwrap returns the bucket inside.
 func (b *Bucket) Unwrap() backends.Bucket { return b.inner }

@@ -70,6 +70,9 @@ func TestOutage(t *testing.T) {
 		if _, err := r.Stat(t.Context(), "x"); !errors.Is(err, errOutage) || errors.Is(err, backends.ErrNotSent) {
 			t.Errorf("the first call: %v", err)
 		}
+		if read, write := r.Away(); read || write {
+			t.Errorf("away before anybody is refused: read %v, write %v", read, write)
+		}
 		begin := time.Now()
 		for range 5 {
 			_, _, err := r.Read(t.Context(), "x", "", nil, 0)
@@ -134,8 +137,8 @@ func TestStaysClosed(t *testing.T) {
 				r := newRig(t)
 				time.Sleep(time.Second)
 				make(t, r)
-				if read, write := r.Away(); read || write || r.probes.Load() != 0 {
-					t.Errorf("away: read %v, write %v; %d probes", read, write, r.probes.Load())
+				if read, write := r.read.isOpen(), r.write.isOpen(); read || write || r.probes.Load() != 0 {
+					t.Errorf("open: read %v, write %v; %d probes", read, write, r.probes.Load())
 				}
 			})
 		})

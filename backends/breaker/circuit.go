@@ -45,6 +45,13 @@ func (c *circuit) isOpen() bool {
 	return c.cause != nil
 }
 
+// refuses reports whether a call that comes now is refused at once.
+func (c *circuit) refuses() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cause != nil && time.Since(c.opened) >= c.o.Wait
+}
+
 // do carries out a call of the bucket inside, or refuses it.
 func (c *circuit) do(ctx context.Context, op, key string, call func() error) error {
 	if ctx.Err() != nil { // says nothing about the store

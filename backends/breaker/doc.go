@@ -11,6 +11,7 @@
 //     began. A probe begins at once, and again after Options.Pause, until one is
 //     answered; then, or when a call that was under way is, the circuit closes.
 //  4. A call that meets an open circuit waits until that has been open for
-//     Options.Wait: a failure that stands alone refuses nobody. Then it is refused with an error that wraps backends.ErrNotSent and what had opened the
-//     circuit: nothing of it was sent.
+//     Options.Wait: a failure that stands alone refuses nobody. Then it is refused
+//     with an error that wraps backends.ErrNotSent and what had opened the circuit:
+//     nothing of it was sent. From then on Away says so.
 package breaker

@@ -109,7 +109,9 @@ func (m *mounting) runStack(ctx context.Context, uploads *unsettled.Journal) err
 	if err != nil {
 		return err
 	}
-	m.metrics.Watch(metrics.Sources{Budget: s.budget, Counters: &s.store.Counters, Keys: s.keys.Load, LogDropped: m.queue.Dropped})
+	m.metrics.Watch(metrics.Sources{
+		Budget: s.budget, Counters: &s.store.Counters, Keys: s.keys.Load, LogDropped: m.queue.Dropped, Away: s.away,
+	})
 	m.reloader.keys = s.keys
 	return errors.Join(m.mount(ctx, s), s.close())
 }
@@ -188,6 +190,7 @@ func (m *mounting) serveMetrics(s *stack, vitals *probe.Probe) (io.Closer, error
 	health := metrics.Health{
 		Mount: vitals.Check,
 		Store: reachOf(s).Check,
+		Away:  s.away,
 	}
 	return m.metrics.Serve(l, health, m.cfg.Metrics.Profiling, m.log), nil
 }

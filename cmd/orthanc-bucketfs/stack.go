@@ -28,6 +28,7 @@ type stack struct {
 	bucket backends.Bucket
 	budget *budget.Budget
 	keys   *keys
+	away   func() (read, write bool) // what is refused because the bucket does not answer
 
 	closers []io.Closer
 }
@@ -65,11 +66,12 @@ func newStack(cfg Config, codec attachment.Codec, keys *keys, bucket backends.Bu
 		bucket:  backends.WithPrefix(bucket, cfg.RootPath),
 		budget:  budget.New(cfg.Encryption.MaxConcurrentInputMiB<<20, budgetPatience),
 		keys:    keys,
+		away:    func() (read, write bool) { return false, false },
 		closers: []io.Closer{closer},
 	}
 	if h.breaker && cfg.Backend != "dir" {
 		b := withBreaker(s.bucket, codec, log)
-		s.bucket, s.closers = b, []io.Closer{b, closer}
+		s.bucket, s.away, s.closers = b, b.Away, []io.Closer{b, closer}
 	}
 	fallback, err := s.openFallback(cfg)
 	if err != nil {

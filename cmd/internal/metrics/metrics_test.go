@@ -40,6 +40,7 @@ func watched(t *testing.T) (*Metrics, Sources) {
 		Keys:     func() *crypto.KeyRing { return ring },
 
 		LogDropped: func() uint64 { return 5 },
+		Away:       away(false, true),
 	}
 	m := New(Build{Version: "v1", Commit: "c0ffee"})
 	m.Watch(s)
@@ -104,6 +105,8 @@ func TestWhatIsCounted(t *testing.T) {
 		`orthanc_bucketfs_log_lines_dropped_total 5`,
 		`orthanc_bucketfs_open_files 3`,
 		`orthanc_bucketfs_uploads_unsettled 4`,
+		`orthanc_bucketfs_bucket_away{kind="read"} 0`,
+		`orthanc_bucketfs_bucket_away{kind="write"} 1`,
 		`orthanc_bucketfs_budget_used_bytes 4096`,
 		`orthanc_bucketfs_budget_limit_bytes 1.048576e+06`,
 		fmt.Sprintf(`orthanc_bucketfs_master_key_info{fingerprint="%s",id="7",role="current"} 1`, s.Keys().Current().Fingerprint()),
@@ -181,6 +184,11 @@ func TestReach(t *testing.T) {
 	})
 }
 
+// away is a bucket of which something is refused.
+func away(read, write bool) func() (bool, bool) {
+	return func() (bool, bool) { return read, write }
+}
+
 func serve(t *testing.T, m *Metrics, h Health, profiling bool) (url string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -216,6 +224,7 @@ func TestServer(t *testing.T) {
 	ill := func(text string) func(context.Context) error {
 		return func(context.Context) error { return errors.New(text) }
 	}
+	answers := away(false, false)
 	for _, c := range []struct {
 		name         string
 		health       Health
@@ -224,14 +233,18 @@ func TestServer(t *testing.T) {
 		want         string
 		profilingToo bool
 	}{
-		{"metrics", Health{well, well}, "/metrics", 200, "orthanc_bucketfs_build_info", false},
-		{"healthy", Health{well, ill("away")}, "/healthz", 200, "ok\n", false},
-		{"dead mount", Health{ill("hangs"), well}, "/healthz", 503, "the mount does not answer: hangs\n", false},
-		{"ready", Health{well, well}, "/readyz", 200, "ok\n", false},
-		{"dead mount is not ready", Health{ill("hangs"), well}, "/readyz", 503, "the mount does not answer: hangs\n", false},
-		{"bucket away", Health{well, ill("no route")}, "/readyz", 503, "the bucket does not answer: no route\n", false},
-		{"no profiles", Health{well, well}, "/debug/pprof/heap", 404, "", false},
-		{"profiles", Health{well, well}, "/debug/pprof/heap", 200, "", true},
+		{"metrics", Health{well, well, answers}, "/metrics", 200, "orthanc_bucketfs_build_info", false},
+		{"healthy", Health{well, ill("away"), answers}, "/healthz", 200, "ok\n", false},
+		{"dead mount", Health{ill("hangs"), well, answers}, "/healthz", 503, "the mount does not answer: hangs\n", false},
+		{"ready", Health{well, well, answers}, "/readyz", 200, "ok\n", false},
+		{"dead mount is not ready", Health{ill("hangs"), well, answers}, "/readyz", 503, "the mount does not answer: hangs\n", false},
+		{"bucket away", Health{well, ill("no route"), answers}, "/readyz", 503, "the bucket does not answer: no route\n", false},
+		{"healthy while all is refused", Health{well, well, away(true, true)}, "/healthz", 200, "ok\n", false},
+		{"all is refused", Health{well, well, away(true, true)}, "/readyz", 503, "stores and reads are refused", false},
+		{"stores are refused", Health{well, well, away(false, true)}, "/readyz", 503, "stores are refused", false},
+		{"reads are refused", Health{well, well, away(true, false)}, "/readyz", 503, "reads and stores are refused", false},
+		{"no profiles", Health{well, well, answers}, "/debug/pprof/heap", 404, "", false},
+		{"profiles", Health{well, well, answers}, "/debug/pprof/heap", 200, "", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status, body := get(t, serve(t, m, c.health, c.profilingToo)+c.path)
@@ -268,8 +281,8 @@ func TestReadyDoesNotWaitForEver(t *testing.T) {
 		well := func(context.Context) error { return nil }
 		m := New(Build{})
 		for want, h := range map[string]Health{
-			"the mount does not answer":  {Mount: never, Store: well},
-			"the bucket does not answer": {Mount: well, Store: never},
+			"the mount does not answer":  {never, well, away(false, false)},
+			"the bucket does not answer": {well, never, away(false, false)},
 		} {
 			began := time.Now()
 			var all sync.WaitGroup

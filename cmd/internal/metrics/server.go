@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,6 +25,8 @@ const (
 type Health struct {
 	Mount func(context.Context) error // returns when the mount has answered
 	Store func(context.Context) error // makes one cheap request
+
+	Away func() (read, write bool) // what is refused because the bucket does not answer
 }
 
 // Server answers over HTTP.
@@ -33,7 +36,8 @@ type Server struct {
 }
 
 // Serve answers at l: /metrics in Prometheus' format; /healthz, whether the
-// mount answers; /readyz, whether the store could be reached lately as well.
+// mount answers; /readyz, whether the store could be reached lately as well, and
+// nothing is refused because it does not answer.
 // With profiling it serves Go's profiles, too, which hold names of functions,
 // and for whoever asks cleverly enough contents of memory.
 func (m *Metrics) Serve(l net.Listener, h Health, profiling bool, log *slog.Logger) *Server {
@@ -91,7 +95,22 @@ func (m *Metrics) ready(ctx context.Context, h Health) error {
 	if err := m.healthy(ctx, h); err != nil {
 		return err
 	}
+	if err := refused(h.Away()); err != nil {
+		return err
+	}
 	return m.reach.check(ctx, h.Store)
+}
+
+func refused(read, write bool) error {
+	switch {
+	case read && write:
+		return errors.New("the bucket does not answer: stores and reads are refused until it does")
+	case write:
+		return errors.New("the bucket does not answer what changes something in it: stores are refused until it does")
+	case read:
+		return errors.New("the bucket does not answer what reads it: reads and stores are refused until it does")
+	}
+	return nil
 }
 
 // answer writes plain text: ok, or what is wrong.

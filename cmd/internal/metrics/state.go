@@ -29,7 +29,8 @@ type Sources struct {
 	Counters *attachment.Counters
 	Keys     func() *crypto.KeyRing // nil result without encryption
 
-	LogDropped func() uint64 // lines of the log that were not written
+	LogDropped func() uint64             // lines of the log that were not written
+	Away       func() (read, write bool) // what is refused because the bucket does not answer
 }
 
 // Watch adds the state of what serves the mount. It is called once.
@@ -37,6 +38,7 @@ func (m *Metrics) Watch(s Sources) {
 	m.registry.MustRegister(keyInfo{s.Keys})
 	m.watchBudget(s.Budget)
 	m.watchFiles(s.Counters)
+	m.watchBucket(s.Away)
 	m.total("log_lines_dropped_total", "Lines of the log that were dropped, because whoever reads it did not take them.",
 		func() float64 { return float64(s.LogDropped()) })
 }
@@ -73,6 +75,24 @@ func (m *Metrics) watchFiles(c *attachment.Counters) {
 		func() float64 { return float64(c.OtherWriters.Load()) })
 	m.total("failed_deletes_total", "Deletes that failed for 30 s, or were refused. Orthanc was told, and does not look; unless they were refused, they are made up for.",
 		func() float64 { return float64(c.FailedDeletes.Load()) })
+}
+
+func (m *Metrics) watchBucket(away func() (read, write bool)) {
+	m.bucketAway("read", func() bool { read, _ := away(); return read })
+	m.bucketAway("write", func() bool { _, write := away(); return write })
+}
+
+func (m *Metrics) bucketAway(kind string, away func() bool) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "bucket_away",
+		Help:        "1 while what reads the bucket, or writes to it, is refused at once because it does not answer; else 0.",
+		ConstLabels: prometheus.Labels{"kind": kind},
+	}, func() float64 {
+		if away() {
+			return 1
+		}
+		return 0
+	}))
 }
 
 func (m *Metrics) gauge(name, help string, read func() float64) {
