@@ -21,7 +21,7 @@ var ErrStalled = errors.New("no byte went in either direction for request_timeou
 const (
 	// ticks is how often in the time without a byte a call looks whether one has
 	// gone.
-	ticks = 16
+	ticks = 64
 
 	// minRepeat is what the repetition of a request that was silent has until a
 	// byte goes, where an eighth of what that one had is less, and a half more.

@@ -90,6 +90,35 @@ func TestSilentCallIsGivenUp(t *testing.T) {
 	}
 }
 
+// A request that was silent is repeated, and the call ends when that has been
+// silent for an eighth of the time, whenever in the call it began.
+func TestSilentRepetitionIsGivenUp(t *testing.T) {
+	for _, begin := range []time.Duration{0, time.Millisecond, time.Second, 7 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			p, client := over(t, func(c net.Conn) {
+				readRequest(c)
+				_, _ = io.Copy(io.Discard, c)
+			})
+			ctx, end := p.Call(t.Context())
+			defer end()
+			time.Sleep(begin)
+			began, n := time.Now(), 0
+			for ; Ended(ctx) == nil; n++ {
+				req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://store.example/x", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := client.Do(req); err == nil {
+					t.Fatal("no error")
+				}
+			}
+			if took := time.Since(began); n != 2 || took < idle+idle/8 || took > idle+idle/8+idle/32 {
+				t.Errorf("begun after %v: %d requests in %v", begin, n, took)
+			}
+		})
+	}
+}
+
 // As long as a byte goes now and then, nothing is given up, and the caller hears
 // of it.
 func TestTricklingCallGoesOn(t *testing.T) {
