@@ -5,7 +5,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -277,7 +279,7 @@ func (l *table) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var b strings.Builder
-	for n := range len(l.lines) {
+	for _, n := range slices.Sorted(maps.Keys(l.lines)) {
 		fmt.Fprintln(&b, l.lines[n])
 	}
 	return b.String()

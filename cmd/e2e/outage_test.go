@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,15 +16,20 @@ import (
 	"orthanc-bucketfs/cmd/internal/lab"
 )
 
+var outageClouds = flag.String("clouds", "s3", "the backends, with commas between, whose outages are tested")
+
 // outagePatience catches a client that is never answered.
 const outagePatience = 2 * time.Minute
 
 // outage is a way in which a bucket can be away.
 type outage struct {
-	name  string
-	begin func(*wire.Proxy)
-	reads bool // stored images can be had nevertheless
+	name          string
+	begin         func(*wire.Proxy)
+	reads, stores bool // succeed nevertheless
 }
+
+// stall is how long a store is silent that then goes on, and so is not away.
+const stall = 20 * time.Second
 
 func outages() []outage {
 	always := func(f wire.Fault) func(*wire.Proxy) {
@@ -32,13 +39,17 @@ func outages() []outage {
 		{name: "connections are refused", begin: (*wire.Proxy).Down},
 		{name: "all requests hang", begin: always(wire.Hang)},
 		{name: "all are answered with 503", begin: always(wire.Refuse(http.StatusServiceUnavailable, ""))},
-		{name: "only PUT hangs", reads: true, begin: func(p *wire.Proxy) {
+		{name: "only uploads hang", reads: true, begin: func(p *wire.Proxy) {
 			p.Inject(func(r *http.Request) wire.Fault {
-				if r.Method == http.MethodPut {
+				if r.Method == http.MethodPut || r.Method == http.MethodPost { // POST on GCS
 					return wire.Hang
 				}
 				return nil
 			})
+		}},
+		{name: fmt.Sprintf("all requests hang for %.0f s", stall.Seconds()), reads: true, stores: true, begin: func(p *wire.Proxy) {
+			end := time.Now().Add(stall)
+			p.Inject(func(*http.Request) wire.Fault { return wire.Delay(time.Until(end)) })
 		}},
 	}
 }
@@ -48,22 +59,25 @@ type use struct {
 	name   string
 	stores bool
 	call   func(context.Context, *lab.Orthanc, int) heard // the n-th
+	more   map[string]any                                 // settings of Orthanc
 }
 
 func uses(stored lab.Image) []use {
+	store := func(ctx context.Context, o *lab.Orthanc, n int) heard {
+		return storeAtOnce(ctx, o, variants(100+n*dicomThreads, dicomThreads))
+	}
 	return []use{
-		{"C-STORE", true, func(ctx context.Context, o *lab.Orthanc, n int) heard {
-			return storeAtOnce(ctx, o, variants(100+n*dicomThreads, dicomThreads))
-		}},
-		{"POST", true, func(ctx context.Context, o *lab.Orthanc, n int) heard {
+		{name: "C-STORE", stores: true, call: store},
+		{name: "POST", stores: true, call: func(ctx context.Context, o *lab.Orthanc, n int) heard {
 			return heardOf(ctx, func(ctx context.Context) error {
 				_, err := o.Upload(ctx, variants(100+n, 1)[0].Data)
 				return err
 			})
 		}},
-		{"GET", false, func(ctx context.Context, o *lab.Orthanc, _ int) heard {
+		{name: "GET", call: func(ctx context.Context, o *lab.Orthanc, _ int) heard {
 			return heardOf(ctx, func(ctx context.Context) error { return o.Check(ctx, stored) })
 		}},
+		{name: "C-STORE, DicomThreadsCount 16", stores: true, call: store, more: map[string]any{"DicomThreadsCount": 16}},
 	}
 }
 
@@ -71,38 +85,49 @@ func uses(stored lab.Image) []use {
 // the first of them, and the slowest of those that come later. With -minutes it
 // does so for every kind of outage, every use and every Orthanc.
 func TestOutage(t *testing.T) {
-	kinds, tested, count := outages(), otherDebians(), len(uses(lab.Image{}))
+	tested := otherDebians()
 	if *wholeMinutes {
 		tested = append(tested, "")
 	} else {
-		kinds, tested, count = kinds[:2], tested[:1], 1
+		tested = tested[:1]
 	}
-	for _, suite := range tested {
-		t.Run("Orthanc of "+cmp.Or(suite, "this machine"), func(t *testing.T) {
-			t.Parallel()
-			var lines table
-			t.Run("rows", func(t *testing.T) {
-				for k, kind := range kinds {
-					for n := range count {
-						t.Run(fmt.Sprint(kind.name, ", ", uses(lab.Image{})[n].name), func(t *testing.T) {
-							t.Parallel()
-							lines.add(k*count+n, kind.measure(t, suite, n))
-						})
-					}
-				}
+	for backend := range strings.SplitSeq(*outageClouds, ",") {
+		for _, suite := range tested {
+			t.Run(fmt.Sprintf("%s, Orthanc of %s", backend, cmp.Or(suite, "this machine")), func(t *testing.T) {
+				t.Parallel()
+				tableOfOutages(t, suite, backend)
 			})
-			t.Logf("\n| Outage | Client | first | later | C-ECHO beside the first | beside the later |\n"+
-				"| --- | --- | --- | --- | --- | --- |\n%s", lines.String())
-		})
+		}
 	}
 }
 
+func tableOfOutages(t *testing.T, suite, backend string) {
+	kinds, count := outages(), len(uses(lab.Image{}))
+	if !*wholeMinutes {
+		kinds, count = kinds[:2], 1
+	}
+	var lines table
+	t.Run("rows", func(t *testing.T) {
+		for k, kind := range kinds {
+			for n := range count {
+				t.Run(fmt.Sprint(kind.name, ", ", uses(lab.Image{})[n].name), func(t *testing.T) {
+					t.Parallel()
+					lines.add(k*count+n, kind.measure(t, suite, backend, n))
+				})
+			}
+		}
+	})
+	t.Logf("\n| Outage | Client | first | later | C-ECHO beside the first | beside the later |\n"+
+		"| --- | --- | --- | --- | --- | --- |\n%s", lines.String())
+}
+
 // measure returns the row of one use, from before the bucket is known to be away.
-func (k outage) measure(t *testing.T, suite string, n int) string {
-	p, proxy := newPACSBehind(t, suite)
+func (k outage) measure(t *testing.T, suite, backend string, n int) string {
+	b := newBehind(t, backend)
+	p := newPACS(t, options{sync: true, suite: suite, binary: shared.plain, cloud: backend, behind: b.settings, more: uses(lab.Image{})[n].more})
 	stored := p.uploadAll(variants(0, 1)...)[0]
 	p.restartAll() // nothing of it is in memory
-	k.begin(proxy)
+	k.begin(b.proxy)
 	use := uses(stored)[n]
 	first, firstEcho := k.hear(p, use, 0)
 	later, laterEcho := k.hear(p, use, 1)
@@ -110,6 +135,7 @@ func (k outage) measure(t *testing.T, suite string, n int) string {
 		h, echo := k.hear(p, use, 2+n)
 		later, laterEcho = slower(later, h), slower(laterEcho, echo)
 	}
+	b.wantAway(p, !k.reads, k.reads && use.stores && !k.stores)
 	p.abandon()
 	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s |", k.name, use.name, first, later, firstEcho, laterEcho)
 }
@@ -119,7 +145,11 @@ func (k outage) hear(p *pacs, use use, n int) (own, echo heard) {
 	ctx, cancel := context.WithTimeout(p.Context(), outagePatience)
 	defer cancel()
 	own, echo = beside(ctx, p.orthanc, func() heard { return use.call(ctx, p.orthanc, n) })
-	if served := k.reads && !use.stores; own.late || own.ok != served || own.what == noAnswer {
+	served := k.reads
+	if use.stores {
+		served = k.stores
+	}
+	if own.late || own.ok != served || own.what == noAnswer {
 		p.Errorf("%s: %s hears %s, C-ECHO %s", k.name, use.name, own, echo)
 	}
 	return own, echo
@@ -150,13 +180,36 @@ func slower(a, b heard) heard {
 	return a
 }
 
-// newPACSBehind has its bucket on a server behind a proxy.
-func newPACSBehind(t *testing.T, suite string) (*pacs, *wire.Proxy) {
+// behind is a server behind a proxy, and where a daemon that uses it tells how
+// it is.
+type behind struct {
+	proxy    *wire.Proxy
+	settings string
+	address  string
+}
+
+func newBehind(t *testing.T, backend string) behind {
 	t.Helper()
 	require(t)
-	store := server.Versity(t)
-	proxy := wire.New(t, store.URL)
-	settings := fmt.Sprintf("bucket = %q\nendpoint = %q\naccess_key = %q\nsecret_key = %q\npath_style = true",
-		store.Bucket, proxy.URL, store.AccessKey, store.SecretKey)
-	return newPACS(t, options{sync: true, suite: suite, binary: shared.plain, behind: settings}), proxy
+	proxy, settings := clouds()[backend](t).behindProxy(t)
+	address := fmt.Sprintf("127.0.0.1:%d", server.FreePort(t))
+	return behind{proxy, fmt.Sprintf("%s\n[metrics]\nlisten = %q", settings, address), address}
+}
+
+// wantAway sees that whoever watches the daemon is told what it refuses, and is
+// given no reason to restart it.
+func (b behind) wantAway(p *pacs, read, write bool) {
+	p.Helper()
+	_, metrics := get(p.T, p.ctx, "http://"+b.address+"/metrics")
+	for kind, want := range map[string]bool{"read": read, "write": write} {
+		if got := value(p.T, metrics, fmt.Sprintf("orthanc_bucketfs_bucket_away{kind=%q} ", kind)); (got == 1) != want {
+			p.Errorf("bucket_away of kind %s is %d", kind, got)
+		}
+	}
+	if code, body := get(p.T, p.ctx, "http://"+b.address+"/readyz"); (code == http.StatusServiceUnavailable) != (read || write) {
+		p.Errorf("/readyz: %d %q", code, body)
+	}
+	if code, body := get(p.T, p.ctx, "http://"+b.address+"/healthz"); code != http.StatusOK {
+		p.Errorf("/healthz: %d %q", code, body)
+	}
 }

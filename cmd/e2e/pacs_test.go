@@ -19,7 +19,7 @@ type options struct {
 	budgetMiB      int    // 64 if zero
 	binary         string // the one with the race detector if empty
 	cloud          string // the backend of the bucket; a directory if empty
-	behind         string // settings of a bucket in S3; a directory if empty
+	behind         string // settings of cloud; a server of its own if empty
 	apart          bool   // the index is not on the mount, so that the kernel gathers writes
 	alone          bool   // nothing else stores into the bucket
 	plugins        []string
@@ -58,13 +58,12 @@ func newPACS(t *testing.T, opts options) *pacs {
 	if opts.allRights {
 		site.KeepAllRights()
 	}
-	if opts.cloud != "" {
-		p.use(opts.cloud, opts.budgetMiB)
-	}
 	if opts.behind != "" {
-		if err := site.Use(opts.budgetMiB, "s3", opts.behind, ""); err != nil {
+		if err := site.Use(opts.budgetMiB, opts.cloud, opts.behind, ""); err != nil {
 			t.Fatal(err)
 		}
+	} else if opts.cloud != "" {
+		p.use(opts.cloud, opts.budgetMiB)
 	}
 	if opts.apart {
 		if err := site.KeepIndexApart(opts.budgetMiB); err != nil {

@@ -2,11 +2,14 @@ package e2e_test
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 	"testing"
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/backends/azure"
 	"orthanc-bucketfs/backends/backendtest/server"
+	"orthanc-bucketfs/backends/backendtest/wire"
 	"orthanc-bucketfs/backends/gcs"
 	"orthanc-bucketfs/backends/s3"
 )
@@ -16,6 +19,15 @@ type cloud struct {
 	bucket   backends.Bucket
 	settings string
 	objects  string // where each object is a file, under its key; empty if they are not files
+}
+
+// behindProxy returns a proxy before the server, and the settings that lead
+// through it.
+func (c cloud) behindProxy(t *testing.T) (proxy *wire.Proxy, settings string) {
+	t.Helper()
+	url := regexp.MustCompile(`http://[0-9.:]+`).FindString(c.settings)
+	proxy = wire.New(t, url)
+	return proxy, strings.ReplaceAll(c.settings, url, proxy.URL)
 }
 
 // clouds starts a server of each cloud, by the name of its backend.

@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -101,8 +100,8 @@ func newRetryStorm(t *testing.T, c cloud, settings string, alone bool) *retrySto
 	_, site := newSite(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience+time.Duration(*stormStores)*time.Second)
 	t.Cleanup(cancel)
-	url := regexp.MustCompile(`http://[0-9.:]+`).FindString(c.settings)
-	s := &retryStorm{T: t, ctx: ctx, site: site, bucket: c.bucket, proxy: wire.New(t, url)}
+	proxy, through := c.behindProxy(t)
+	s := &retryStorm{T: t, ctx: ctx, site: site, bucket: c.bucket, proxy: proxy}
 	backend := filepath.Base(t.Name())
 	if backend == "minio" {
 		backend = "s3"
@@ -110,7 +109,7 @@ func newRetryStorm(t *testing.T, c cloud, settings string, alone bool) *retrySto
 	if alone {
 		must(t, site.StoreAlone(16))
 	}
-	must(t, site.Use(16, backend, strings.ReplaceAll(c.settings, url, s.proxy.URL)+"\n"+settings, c.objects))
+	must(t, site.Use(16, backend, through+"\n"+settings, c.objects))
 	s.daemon = mustMount(t, ctx, site)
 	if alone {
 		must(t, s.daemon.Await(ctx, "the names of all files are known"))
