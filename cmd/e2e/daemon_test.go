@@ -332,6 +332,45 @@ func TestWithoutRoot(t *testing.T) {
 	}
 }
 
+// A container, or whoever else has a mount namespace of its own that it was copied
+// to, keeps a mount alive. The daemon ends nevertheless, and with it the copy.
+func TestStopWhileMountedElsewhere(t *testing.T) {
+	ctx, site := newSite(t)
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make a mount namespace")
+	}
+	daemon := mustMount(t, ctx, site)
+	elsewhere := exec.CommandContext(ctx, "unshare", "--mount", "--propagation", "private", "sh", "-c",
+		`ls "$0" >&2 && echo ready && read line; ls "$0" >&2`, site.Mountpoint())
+	stdin, err := elsewhere.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := elsewhere.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := elsewhere.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stdout)
+	if !lines.Scan() || lines.Text() != "ready" {
+		t.Fatalf("the other namespace says %q", lines.Text())
+	}
+	if err := daemon.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(daemon.Log.String(), "mount namespace") {
+		t.Error("nothing is said of the other namespace")
+	}
+	if err := stdin.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := elsewhere.Wait(); err == nil {
+		t.Error("the copy of the mount is still served")
+	}
+}
+
 // asNobody runs mount as a user without rights, who may open /dev/fuse as
 // everybody may on a common machine: in a mount namespace of its own, with a
 // device of its own. It may leave core dumps, if it wants to.

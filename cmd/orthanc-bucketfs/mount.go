@@ -24,6 +24,10 @@ import (
 // drainPatience is how long a stop waits for files that are being written.
 const drainPatience = 80 * time.Second
 
+// unmountPatience is how long it then waits for the kernel to let the mount go,
+// which takes milliseconds.
+const unmountPatience = 5 * time.Second
+
 func mountCommand() command {
 	return command{
 		name:    "mount",
@@ -244,9 +248,23 @@ func stopMount(m *fs.Mount, log *slog.Logger) error {
 	if err != nil {
 		err = fmt.Errorf("files were still being written after %s and are given up: %w", drainPatience, err)
 	}
-	if busy := m.Unmount(); busy != nil {
-		log.Warn("unmounting: "+busy.Error(), "advice", "stop Orthanc before this daemon")
-	}
+	unmount(m, log)
 	log.Info("stopped")
 	return err
+}
+
+// unmount leaves to the end of the process what it cannot end: the kernel keeps
+// what is mounted elsewhere, too, for as long as that is.
+func unmount(m *fs.Mount, log *slog.Logger) {
+	unmounted := make(chan error, 1)
+	go func() { unmounted <- m.Unmount() }()
+	select {
+	case busy := <-unmounted:
+		if busy != nil {
+			log.Warn("unmounting: "+busy.Error(), "advice", "stop Orthanc before this daemon")
+		}
+	case <-time.After(unmountPatience):
+		log.Warn("what was mounted is still mounted in another mount namespace, as of a container; there it fails from now on",
+			"advice", "restart what uses it there")
+	}
 }
