@@ -50,11 +50,12 @@ func Debian(suite string) (string, error) {
 }
 
 // inside returns the command that runs argv in the Debian below root, or on
-// this machine if root is empty. What is mounted on this machine later is seen
-// there, too, if this machine shares its mounts.
-func inside(root string, argv ...string) []string {
+// this machine if root is empty. Of what is mounted on this machine the folders
+// are seen there, and what is mounted later if this machine shares its mounts.
+func inside(root string, folders []string, argv ...string) []string {
 	if root == "" {
 		return argv
 	}
-	return append([]string{"unshare", "--mount", "--propagation", "slave", "sh", "-euc", insideScript, "sh", root}, argv...)
+	return append([]string{"unshare", "--mount", "--propagation", "slave", "sh", "-euc", insideScript, "sh",
+		root, strings.Join(folders, "\n")}, argv...)
 }

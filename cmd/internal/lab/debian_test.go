@@ -3,27 +3,31 @@ package lab
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // The Orthanc of another Debian works on a directory of this machine, and
-// nothing of it is left.
+// nothing of it is left. Nor does it hold what others have mounted.
 func TestOrthancOfAnotherDebian(t *testing.T) {
-	if os.Getuid() != 0 || len(Missing()) > 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("not root, or this machine lacks:", Missing())
-		}
-		t.Skip("not root, or this machine lacks:", Missing())
-	}
-	root, err := Debian(Trixie)
-	if err != nil {
-		t.Fatal(err)
-	}
+	root := trixie(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
+	elsewhere := t.TempDir()
+	if err := unix.Mount("none", elsewhere, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
 	o := startIn(t, ctx, root)
+	if err := unix.Unmount(elsewhere, 0); err != nil {
+		t.Error(err)
+	}
+	if held, err := os.ReadFile(fmt.Sprintf("/proc/%d/mounts", o.Pid())); err != nil || bytes.Contains(held, []byte(elsewhere)) {
+		t.Errorf("it holds what was mounted elsewhere, error %v:\n%s", err, held)
+	}
 	if version, err := o.Version(ctx); err != nil || version != "1.12.7" {
 		t.Errorf("version %q, error %v", version, err)
 	}
@@ -45,6 +49,21 @@ func TestOrthancOfAnotherDebian(t *testing.T) {
 	if err != nil || bytes.Contains(table, []byte(root)) {
 		t.Errorf("mounted below %s, error %v:\n%s", root, err, table)
 	}
+}
+
+func trixie(t *testing.T) string {
+	t.Helper()
+	if os.Getuid() != 0 || len(Missing()) > 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("not root, or this machine lacks:", Missing())
+		}
+		t.Skip("not root, or this machine lacks:", Missing())
+	}
+	root, err := Debian(Trixie)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
 }
 
 func startIn(t *testing.T, ctx context.Context, root string) *Orthanc {

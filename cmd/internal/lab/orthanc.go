@@ -42,7 +42,7 @@ func StartOrthanc(ctx context.Context, cfg OrthancConfig) (*Orthanc, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := start("Orthanc", inside(cfg.Root, orthancBinary, path)...)
+	p, err := start("Orthanc", inside(cfg.Root, []string{cfg.Dir, cfg.Storage, cfg.Index}, orthancBinary, path)...)
 	if err != nil {
 		return nil, err
 	}
