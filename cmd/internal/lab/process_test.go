@@ -16,17 +16,33 @@ import (
 )
 
 // TestMain turns the test binary into a parent that starts a child, prints its
-// process id and waits to be killed, if the environment says so.
+// process id and waits to be killed, if the environment says so. The child is the
+// PostgreSQL of the Debian in LAB_TEST_DEBIAN, if that is set.
 func TestMain(m *testing.M) {
 	if os.Getenv("LAB_TEST_PARENT") == "" {
 		os.Exit(m.Run())
 	}
-	p, err := start("child", "sleep", "600")
+	p, err := child(os.Getenv("LAB_TEST_DEBIAN"))
 	if err != nil {
 		os.Exit(1)
 	}
 	fmt.Println(p.Pid())
 	os.Exit(exitStatus(p.Err()))
+}
+
+func child(root string) (*Process, error) {
+	if root == "" {
+		return start("child", "sleep", "600")
+	}
+	port, err := NewPorts().Free()
+	if err != nil {
+		return nil, err
+	}
+	server, err := StartPostgreSQL(context.Background(), root, os.Getenv("LAB_TEST_PARENT"), port)
+	if err != nil {
+		return nil, err
+	}
+	return server.Process, nil
 }
 
 func exitStatus(err error) int {
@@ -36,9 +52,13 @@ func exitStatus(err error) int {
 	return 0
 }
 
-func TestChildDiesWithItsParent(t *testing.T) {
+func TestChildDiesWithItsParent(t *testing.T) { wantDeath(t, "LAB_TEST_PARENT=1") }
+
+// wantDeath kills a parent with this environment, and waits for its child's death.
+func wantDeath(t *testing.T, env ...string) {
+	t.Helper()
 	parent := exec.Command(os.Args[0])
-	parent.Env = append(os.Environ(), "LAB_TEST_PARENT=1")
+	parent.Env = append(os.Environ(), env...)
 	out, err := parent.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
