@@ -78,12 +78,44 @@ func (o *Orthanc) describe(ctx context.Context, path string) ([]WebInstance, err
 	return instances, nil
 }
 
+// FindWeb returns the instance with a SOP instance UID, by QIDO-RS. There must be
+// one.
+func (o *Orthanc) FindWeb(ctx context.Context, uid string) (WebInstance, error) {
+	found, err := o.describe(ctx, "/instances?SOPInstanceUID="+uid)
+	if err == nil && len(found) != 1 {
+		err = fmt.Errorf("QIDO-RS finds %d instances with UID %s", len(found), uid)
+	}
+	if err != nil {
+		return WebInstance{}, err
+	}
+	return found[0], nil
+}
+
+// RetrieveWeb returns the file of an instance, by WADO-RS, in the transfer syntax
+// that it is stored in.
+func (o *Orthanc) RetrieveWeb(ctx context.Context, i WebInstance) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, o.URL+dicomWeb+i.Path(), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", `multipart/related; type="application/dicom"; transfer-syntax=*`)
+	answer, err := o.exchange(req)
+	if err != nil {
+		return nil, err
+	}
+	return firstPart(answer)
+}
+
 // FrameWeb returns the first frame of an instance, by WADO-RS.
 func (o *Orthanc) FrameWeb(ctx context.Context, i WebInstance) ([]byte, error) {
 	answer, err := o.do(ctx, http.MethodGet, dicomWeb+i.Path()+"/frames/1", nil)
 	if err != nil {
 		return nil, err
 	}
+	return firstPart(answer)
+}
+
+func firstPart(answer []byte) ([]byte, error) {
 	boundary, _, ok := bytes.Cut(bytes.TrimLeft(answer, "\r\n"), []byte("\r\n"))
 	if !ok || !bytes.HasPrefix(boundary, []byte("--")) {
 		return nil, errors.New("an answer to WADO-RS that is not multipart")

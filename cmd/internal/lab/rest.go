@@ -64,6 +64,17 @@ func (o *Orthanc) AttachmentMD5(ctx context.Context, id, name string) (string, e
 	return string(sum), err
 }
 
+// AttachmentUUID returns the UUID under which that file is stored, of an instance
+// or of a series; level is "instances" or "series".
+func (o *Orthanc) AttachmentUUID(ctx context.Context, level, id, name string) (string, error) {
+	var info struct{ Uuid string }
+	err := o.json(ctx, http.MethodGet, "/"+level+"/"+id+"/attachments/"+name+"/info", nil, &info)
+	if err == nil && info.Uuid == "" {
+		err = fmt.Errorf("Orthanc does not tell the UUID of %s of %s", name, id)
+	}
+	return info.Uuid, err
+}
+
 // Find returns Orthanc's identifiers of the instances with a SOP instance UID.
 func (o *Orthanc) Find(ctx context.Context, uid string) ([]string, error) {
 	var found []struct{ ID, Type string }
