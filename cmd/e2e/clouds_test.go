@@ -11,20 +11,22 @@ import (
 // TestClouds is a day in the life of an Orthanc whose images are on a server,
 // one of them so large that it goes there in several requests.
 func TestClouds(t *testing.T) {
-	for backend := range clouds() {
+	require(t)
+	for backend, start := range clouds() {
 		t.Run(backend, func(t *testing.T) {
 			t.Parallel()
-			day(newPACS(t, options{sync: true, cloud: backend}), large(3, 20<<20))
+			day(newPACS(t, options{sync: true, cloud: start(t)}), large(3, 20<<20))
 		})
 	}
 }
 
 // TestCloudsKillDuringBurst is TestKillDuringBurst with servers.
 func TestCloudsKillDuringBurst(t *testing.T) {
-	for backend := range clouds() {
+	require(t)
+	for backend, start := range clouds() {
 		t.Run(backend, func(t *testing.T) {
 			t.Parallel()
-			p := newPACS(t, options{sync: true, cloud: backend})
+			p := newPACS(t, options{sync: true, cloud: start(t)})
 			all := p.killInBurst(func(b *burst) error { return b.awaitAcks(p.ctx, 1) })
 			p.mount()
 			p.replaceOrthanc()
@@ -33,15 +35,14 @@ func TestCloudsKillDuringBurst(t *testing.T) {
 	}
 }
 
-// use puts the site's bucket on a server of the cloud. What a server does not
+// use puts the site's bucket on the server. What a server does not
 // keep as files is copied to a directory whenever it is looked into.
-func (p *pacs) use(backend string, budgetMiB int) {
+func (p *pacs) use(c cloud) {
 	p.Helper()
-	c := clouds()[backend](p.T)
 	if c.objects == "" {
 		c.objects, p.remote = p.TempDir(), c.bucket
 	}
-	if err := p.site.Use(budgetMiB, backend, c.settings, c.objects); err != nil {
+	if err := p.site.Use(p.options.budgetMiB, c.backend, c.settings, c.objects); err != nil {
 		p.Fatal(err)
 	}
 }

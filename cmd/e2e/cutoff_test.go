@@ -62,7 +62,8 @@ func TestKillsLeaveNothing(t *testing.T) {
 
 func newCutOff(t *testing.T, backend string) *cutOff {
 	t.Helper()
-	ctx, site := newSite(t)
+	_, site := newSite(t)
+	ctx := patientContext(t, time.Duration(*kills)*5*time.Second)
 	c := &cutOff{T: t, ctx: ctx, site: site, stored: map[string][]byte{}}
 	if backend == "dir" {
 		bucket, err := dir.Open(site.Bucket().Dir)
@@ -75,7 +76,7 @@ func newCutOff(t *testing.T, backend string) *cutOff {
 	}
 	started := clouds()[backend](t)
 	c.bucket = started.bucket
-	if err := site.Use(16, backend, started.settings, started.objects); err != nil {
+	if err := site.Use(16, started.backend, started.settings, started.objects); err != nil {
 		t.Fatal(err)
 	}
 	return c

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"orthanc-bucketfs/cmd/internal/lab"
 )
@@ -34,6 +35,14 @@ func newSite(t *testing.T) (context.Context, *lab.Site) {
 		}
 	})
 	return ctx, site
+}
+
+// patientContext returns one that lasts longer than patience by more.
+func patientContext(t *testing.T, more time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience+more)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 func mustMount(t *testing.T, ctx context.Context, site *lab.Site) *lab.Process {

@@ -23,17 +23,17 @@ func TestPluginBucketsInClouds(t *testing.T) {
 			c := start(t)
 			for _, b := range pluginBuckets() {
 				if b.layout == "flat" {
-					t.Run(b.dir, func(t *testing.T) { c.serve(t, backend, b) })
+					t.Run(b.dir, func(t *testing.T) { c.serve(t, b) })
 				}
 			}
 		})
 	}
 }
 
-func (c cloud) serve(t *testing.T, backend string, b pluginBucket) {
+func (c cloud) serve(t *testing.T, b pluginBucket) {
 	ctx, site := newSite(t)
 	c.fill(t, ctx, filepath.Join(pluginData, b.dir))
-	configurePlugin(t, site, b, "", backend, c.settings)
+	configurePlugin(t, site, b, "", c.backend, c.settings)
 	daemon := mustMount(t, ctx, site)
 	sums := pluginSums(t)
 	for path := range sums {

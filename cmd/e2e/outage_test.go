@@ -124,7 +124,7 @@ func tableOfOutages(t *testing.T, suite, backend string) {
 // measure returns the row of one use, from before the bucket is known to be away.
 func (k outage) measure(t *testing.T, suite, backend string, n int) string {
 	b := newBehind(t, backend)
-	p := newPACS(t, options{sync: true, suite: suite, binary: shared.plain, cloud: backend, behind: b.settings, more: uses(lab.Image{})[n].more})
+	p := newPACS(t, options{sync: true, suite: suite, binary: shared.plain, cloud: b.cloud, more: uses(lab.Image{})[n].more})
 	stored := p.uploadAll(variants(0, 1)...)[0]
 	p.restartAll() // nothing of it is in memory
 	k.begin(b.proxy)
@@ -183,17 +183,18 @@ func slower(a, b heard) heard {
 // behind is a server behind a proxy, and where a daemon that uses it tells how
 // it is.
 type behind struct {
-	proxy    *wire.Proxy
-	settings string
-	address  string
+	cloud   cloud
+	proxy   *wire.Proxy
+	address string
 }
 
 func newBehind(t *testing.T, backend string) behind {
 	t.Helper()
 	require(t)
-	proxy, settings := clouds()[backend](t).behindProxy(t)
+	c, proxy := clouds()[backend](t).behind(t)
 	address := fmt.Sprintf("127.0.0.1:%d", server.FreePort(t))
-	return behind{proxy, fmt.Sprintf("%s\n[metrics]\nlisten = %q", settings, address), address}
+	c.settings += fmt.Sprintf("\n[metrics]\nlisten = %q", address)
+	return behind{c, proxy, address}
 }
 
 // wantAway sees that whoever watches the daemon is told what it refuses, and is

@@ -18,14 +18,14 @@ type options struct {
 	sync, compress bool
 	budgetMiB      int    // 64 if zero
 	binary         string // the one with the race detector if empty
-	cloud          string // the backend of the bucket; a directory if empty
-	behind         string // settings of cloud; a server of its own if empty
+	cloud          cloud  // where the bucket is; a directory if zero
 	apart          bool   // the index is not on the mount, so that the kernel gathers writes
 	alone          bool   // nothing else stores into the bucket
 	plugins        []string
 	more           map[string]any // further settings of Orthanc
 	allRights      bool           // the daemon keeps all of root's rights
 	suite          string         // of the Debian whose Orthanc it is; this machine's if empty
+	longer         time.Duration  // than patience, the test may last
 }
 
 // pacs is an Orthanc whose storage and index are on a mount.
@@ -48,8 +48,7 @@ func newPACS(t *testing.T, opts options) *pacs {
 	if opts.binary == "" {
 		opts.binary = shared.raced
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
+	ctx := patientContext(t, opts.longer)
 	site, err := lab.NewSite(ctx, opts.binary, t.TempDir(), opts.budgetMiB)
 	if err != nil {
 		t.Fatal(err)
@@ -57,13 +56,6 @@ func newPACS(t *testing.T, opts options) *pacs {
 	p := &pacs{T: t, ctx: ctx, options: opts, site: site}
 	if opts.allRights {
 		site.KeepAllRights()
-	}
-	if opts.behind != "" {
-		if err := site.Use(opts.budgetMiB, opts.cloud, opts.behind, ""); err != nil {
-			t.Fatal(err)
-		}
-	} else if opts.cloud != "" {
-		p.use(opts.cloud, opts.budgetMiB)
 	}
 	if opts.apart {
 		if err := site.KeepIndexApart(opts.budgetMiB); err != nil {
@@ -74,6 +66,9 @@ func newPACS(t *testing.T, opts options) *pacs {
 		if err := site.StoreAlone(opts.budgetMiB); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if opts.cloud.backend != "" {
+		p.use(opts.cloud)
 	}
 	t.Cleanup(p.close)
 	p.mount()

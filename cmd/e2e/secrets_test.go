@@ -39,7 +39,7 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 			ctx, site := newSite(t)
 			if start != nil {
 				c := start(t)
-				if err := site.Use(16, backend, c.settings, cmp.Or(c.objects, t.TempDir())); err != nil {
+				if err := site.Use(16, c.backend, c.settings, cmp.Or(c.objects, t.TempDir())); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -16,18 +16,19 @@ import (
 
 // cloud is a server that was started, open and as a section of a configuration.
 type cloud struct {
+	backend  string
 	bucket   backends.Bucket
 	settings string
 	objects  string // where each object is a file, under its key; empty if they are not files
 }
 
-// behindProxy returns a proxy before the server, and the settings that lead
-// through it.
-func (c cloud) behindProxy(t *testing.T) (proxy *wire.Proxy, settings string) {
+// behind returns c with settings that lead to it through a proxy.
+func (c cloud) behind(t *testing.T) (cloud, *wire.Proxy) {
 	t.Helper()
 	url := regexp.MustCompile(`http://[0-9.:]+`).FindString(c.settings)
-	proxy = wire.New(t, url)
-	return proxy, strings.ReplaceAll(c.settings, url, proxy.URL)
+	proxy := wire.New(t, url)
+	c.settings = strings.ReplaceAll(c.settings, url, proxy.URL)
+	return c, proxy
 }
 
 // clouds starts a server of each cloud, by the name of its backend.
@@ -35,16 +36,19 @@ func clouds() map[string]func(*testing.T) cloud {
 	return map[string]func(*testing.T) cloud{"s3": startS3, "azure": startAzure, "gcs": startGCS}
 }
 
-func startS3(t *testing.T) cloud {
+func startS3(t *testing.T) cloud { return s3Cloud(t, server.Versity(t)) }
+
+func startMinIO(t *testing.T) cloud { return s3Cloud(t, server.MinIO(t)) }
+
+func s3Cloud(t *testing.T, s server.S3) cloud {
 	t.Helper()
-	s := server.Versity(t)
 	cfg := s3.DefaultConfig()
 	cfg.Bucket, cfg.Endpoint, cfg.AccessKey, cfg.SecretKey, cfg.PathStyle = s.Bucket, s.URL, s.AccessKey, backends.NewSecret(s.SecretKey), true
 	bucket, err := s3.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cloud{bucket, fmt.Sprintf("bucket = %q\nendpoint = %q\naccess_key = %q\nsecret_key = %q\npath_style = true",
+	return cloud{"s3", bucket, fmt.Sprintf("bucket = %q\nendpoint = %q\naccess_key = %q\nsecret_key = %q\npath_style = true",
 		s.Bucket, s.URL, s.AccessKey, s.SecretKey), s.Objects}
 }
 
@@ -58,7 +62,7 @@ func startAzure(t *testing.T) cloud {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { bucket.Close() })
-	return cloud{bucket, fmt.Sprintf("connection_string = %q\ncontainer = \"images\"", s.ConnectionString(s.URL)), ""}
+	return cloud{"azure", bucket, fmt.Sprintf("connection_string = %q\ncontainer = \"images\"", s.ConnectionString(s.URL)), ""}
 }
 
 func startGCS(t *testing.T) cloud {
@@ -71,5 +75,5 @@ func startGCS(t *testing.T) cloud {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { bucket.Close() })
-	return cloud{bucket, fmt.Sprintf("bucket = %q\nendpoint = %q", s.Bucket, s.URL), ""}
+	return cloud{"gcs", bucket, fmt.Sprintf("bucket = %q\nendpoint = %q", s.Bucket, s.URL), ""}
 }

@@ -7,22 +7,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strings"
 	"testing"
 
 	"orthanc-bucketfs/backends/backendtest/wire"
-	"orthanc-bucketfs/cmd/internal/lab"
 )
-
-// behindProxy makes a site use a store through a proxy.
-func behindProxy(t *testing.T, site *lab.Site, backend string, c cloud) *wire.Proxy {
-	t.Helper()
-	url := regexp.MustCompile(`http://[0-9.:]+`).FindString(c.settings)
-	proxy := wire.New(t, url)
-	must(t, site.Use(16, backend, strings.ReplaceAll(c.settings, url, proxy.URL), c.objects))
-	return proxy
-}
 
 // A daemon that is killed while a delete is not answered, and has not been carried
 // out: Orthanc does not know the file any more, so the next daemon deletes it.
@@ -31,8 +19,8 @@ func TestKillDuringDelete(t *testing.T) {
 		t.Run(backend, func(t *testing.T) {
 			t.Parallel()
 			ctx, site := newSite(t)
-			c := clouds()[backend](t)
-			proxy := behindProxy(t, site, backend, c)
+			c, proxy := clouds()[backend](t).behind(t)
+			must(t, site.Use(16, c.backend, c.settings, c.objects))
 			daemon := mustMount(t, ctx, site)
 			path := filepath.Join(site.Mountpoint(), attachment)
 			storeFile(t, path, "content")
