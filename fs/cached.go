@@ -47,7 +47,7 @@ import (
 
 // capabilities returns what to ask the kernel for beyond go-fuse's own.
 func capabilities(o Options) uint64 {
-	if o.LocalDir != "" || o.ReadOnly {
+	if o.Local != nil || o.ReadOnly {
 		return 0
 	}
 	return fuse.CAP_WRITEBACK_CACHE

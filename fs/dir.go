@@ -15,12 +15,10 @@ import (
 )
 
 // dirNode is a directory of the layout: the root (depth 0), AA (1) or AA/BB
-// (2). It decides by the name what belongs to the bucket; the rest it hands to
-// the loopback node that it embeds, which serves the same path below the local
-// directory. Every operation of the loopback node is overridden here: a new
-// one that is not would act on local files behind the tree's back.
+// (2). It decides by the name what belongs to the bucket; the rest is in its
+// local part, which is found by the same names below the local directory.
 type dirNode struct {
-	gofs.LoopbackNode
+	gofs.Inode
 	tree   *tree
 	depth  int
 	aa, bb byte
@@ -29,9 +27,8 @@ type dirNode struct {
 }
 
 func newRoot(t *tree) *dirNode {
-	root := &dirNode{LoopbackNode: gofs.LoopbackNode{RootData: t.local}, tree: t}
-	t.local.RootNode = root
-	return root
+	t.root = &dirNode{tree: t}
+	return t.root
 }
 
 // attachmentName returns the UUID if name is that of an attachment in n.
@@ -54,11 +51,19 @@ func (n *dirNode) subDir(name string) (*dirNode, bool) {
 
 // child returns the directory b in n, which has depth 0 or 1.
 func (n *dirNode) child(b byte) *dirNode {
-	d := &dirNode{LoopbackNode: gofs.LoopbackNode{RootData: n.tree.local}, tree: n.tree, depth: n.depth + 1, aa: n.aa, bb: b}
+	d := &dirNode{tree: n.tree, depth: n.depth + 1, aa: n.aa, bb: b}
 	if n.depth == 0 {
 		d.aa, d.bb = b, 0
 	}
 	return d
+}
+
+// last returns the byte that n, a directory of depth 1 or 2, is called by.
+func (n *dirNode) last() byte {
+	if n.depth == 1 {
+		return n.aa
+	}
+	return n.bb
 }
 
 // ours reports that name belongs to the layout and not to the local directory.
@@ -80,10 +85,7 @@ func (n *dirNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (
 	if u, ok := n.attachmentName(name); ok {
 		return n.lookupAttachment(ctx, u, out)
 	}
-	if !n.hasLocal() {
-		return nil, syscall.ENOENT
-	}
-	return n.LoopbackNode.Lookup(ctx, name, out)
+	return n.lookupLocal(ctx, name, out)
 }
 
 func (n *dirNode) lookupAttachment(ctx context.Context, u attachment.UUID, out *fuse.EntryOut) (*gofs.Inode, syscall.Errno) {
@@ -137,10 +139,12 @@ func (n *dirNode) Create(ctx context.Context, name string, flags, mode uint32, o
 	if u, ok := n.attachmentName(name); ok {
 		return n.createAttachment(ctx, u, flags, out)
 	}
-	if errno := n.mayChangeLocal(ctx, name); errno != 0 {
+	d, errno := n.changeLocal(name)
+	if errno != 0 {
 		return nil, nil, 0, errno
 	}
-	return n.LoopbackNode.Create(ctx, name, flags, mode, out)
+	defer d.Close()
+	return d.Create(ctx, name, flags, mode, out)
 }
 
 // createAttachment makes no request: the conditional upload will tell whether
@@ -175,10 +179,7 @@ var _ = (gofs.NodeUnlinker)((*dirNode)(nil))
 func (n *dirNode) Unlink(ctx context.Context, name string) syscall.Errno {
 	u, ok := n.attachmentName(name)
 	if !ok {
-		if errno := n.mayChangeLocal(ctx, name); errno != 0 {
-			return errno
-		}
-		return n.LoopbackNode.Unlink(ctx, name)
+		return n.unlinkLocal(name)
 	}
 	if n.tree.readOnly {
 		return syscall.EROFS
@@ -192,16 +193,27 @@ func (n *dirNode) Unlink(ctx context.Context, name string) syscall.Errno {
 	return 0
 }
 
+func (n *dirNode) unlinkLocal(name string) syscall.Errno {
+	d, errno := n.changeLocal(name)
+	if errno != 0 {
+		return errno
+	}
+	defer d.Close()
+	return d.Unlink(name)
+}
+
 var _ = (gofs.NodeMkdirer)((*dirNode)(nil))
 
 func (n *dirNode) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*gofs.Inode, syscall.Errno) {
 	if _, ok := n.subDir(name); ok {
 		return nil, syscall.EEXIST
 	}
-	if errno := n.mayChangeLocal(ctx, name); errno != 0 {
+	d, errno := n.changeLocal(name)
+	if errno != 0 {
 		return nil, errno
 	}
-	return n.LoopbackNode.Mkdir(ctx, name, mode, out)
+	defer d.Close()
+	return d.Mkdir(ctx, name, mode, out)
 }
 
 var _ = (gofs.NodeRmdirer)((*dirNode)(nil))
@@ -213,10 +225,12 @@ func (n *dirNode) Rmdir(ctx context.Context, name string) syscall.Errno {
 		}
 		return syscall.ENOTEMPTY
 	}
-	if errno := n.mayChangeLocal(ctx, name); errno != 0 {
+	d, errno := n.changeLocal(name)
+	if errno != 0 {
 		return errno
 	}
-	return n.LoopbackNode.Rmdir(ctx, name)
+	defer d.Close()
+	return d.Rmdir(name)
 }
 
 var _ = (gofs.NodeGetattrer)((*dirNode)(nil))
@@ -261,8 +275,5 @@ var _ = (gofs.NodeFsyncer)((*dirNode)(nil))
 // Fsync on a directory has nothing to do for attachments: they are durable
 // when their commit returns.
 func (n *dirNode) Fsync(context.Context, gofs.FileHandle, uint32) syscall.Errno {
-	if !n.hasLocal() {
-		return 0
-	}
 	return n.syncLocal()
 }

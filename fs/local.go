@@ -2,118 +2,87 @@ package fs
 
 import (
 	"context"
-	"os"
-	"path/filepath"
+	"fmt"
 	"syscall"
 
 	gofs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"orthanc-bucketfs/fs/local"
 )
 
-// localNode is a file or directory below the local directory.
-type localNode struct {
-	gofs.LoopbackNode
-}
-
-var _ = (gofs.NodeRenamer)((*localNode)(nil))
-
-// Rename keeps local files from taking a name of the layout, where nobody
-// would see them again.
-func (n *localNode) Rename(ctx context.Context, name string, newParent gofs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
-	if errno := renameErrno(false, isOurs(newParent, newName)); errno != 0 {
-		return errno
+// useLocal prepares the local directory, if there is one.
+func (t *tree) useLocal(o Options) (err error) {
+	if o.Local == nil {
+		return nil
 	}
-	if d, ok := newParent.(*dirNode); ok {
-		if errno := d.mayChangeLocal(ctx, newName); errno != 0 {
-			return errno
-		}
+	t.local, err = local.New(local.Options{
+		Dir: o.Local, Owner: fuse.Owner{Uid: o.UID, Gid: o.GID}, ReadOnly: o.ReadOnly,
+	})
+	return err
+}
+
+func (t *tree) closeLocal() {
+	if t.local != nil {
+		t.local.Close()
 	}
-	return n.LoopbackNode.Rename(ctx, name, newParent, newName, flags)
 }
 
-var _ = (gofs.NodeLinker)((*localNode)(nil))
+// localNames are those that lead to the local part of n.
+func (n *dirNode) localNames() []string {
+	return []string{fmt.Sprintf("%02x", n.aa), fmt.Sprintf("%02x", n.bb)}[:n.depth]
+}
 
-func (n *localNode) Link(ctx context.Context, target gofs.InodeEmbedder, name string, out *fuse.EntryOut) (*gofs.Inode, syscall.Errno) {
-	if _, ok := target.(*attachmentNode); ok {
-		return nil, syscall.EXDEV
+// localPart opens the local part of n: ENOENT if there is none.
+func (n *dirNode) localPart() (*local.Dir, syscall.Errno) {
+	if n.tree.local == nil {
+		return nil, syscall.ENOENT
 	}
-	return n.LoopbackNode.Link(ctx, target, name, out)
+	return n.tree.local.Open(n.EmbeddedInode(), n.localNames()...)
 }
 
-var (
-	_ = (gofs.NodeWrapChilder)((*dirNode)(nil))
-	_ = (gofs.NodeWrapChilder)((*localNode)(nil))
-)
-
-func (n *dirNode) WrapChild(_ context.Context, ops gofs.InodeEmbedder) gofs.InodeEmbedder {
-	return wrapLocal(ops)
-}
-
-func (n *localNode) WrapChild(_ context.Context, ops gofs.InodeEmbedder) gofs.InodeEmbedder {
-	return wrapLocal(ops)
-}
-
-func wrapLocal(ops gofs.InodeEmbedder) gofs.InodeEmbedder {
-	if l, ok := ops.(*gofs.LoopbackNode); ok {
-		return &localNode{LoopbackNode: gofs.LoopbackNode{RootData: l.RootData}}
-	}
-	return ops
-}
-
-func (n *dirNode) hasLocal() bool { return n.tree.local.Path != "" }
-
-// localPath returns where the local part of n is.
-func (n *dirNode) localPath() string {
-	return filepath.Join(n.tree.local.Path, n.Path(nil))
-}
-
-// mayChangeLocal prepares a change of name in the local part of n.
-func (n *dirNode) mayChangeLocal(ctx context.Context, name string) syscall.Errno {
+// changeLocal opens the local part of n, which it makes if need be, to change
+// what is called name there.
+func (n *dirNode) changeLocal(name string) (*local.Dir, syscall.Errno) {
 	switch {
 	case n.tree.readOnly:
-		return syscall.EROFS
+		return nil, syscall.EROFS
 	case n.ours(name):
-		return syscall.EPERM
-	case !n.hasLocal():
-		return n.tree.refuseLocal()
-	case n.depth == 0:
-		return 0
+		return nil, syscall.EPERM
+	case n.tree.local == nil:
+		return nil, n.tree.refuseLocal()
 	}
-	return n.makeLocal(ctx)
+	return n.tree.local.Make(n.EmbeddedInode(), n.localNames()...)
 }
 
-// makeLocal creates the local part of AA or AA/BB, for the caller.
-func (n *dirNode) makeLocal(ctx context.Context) syscall.Errno {
-	missing := n.localPath()
-	if _, err := os.Lstat(missing); err == nil {
-		return 0
+var _ = (local.Destination)((*dirNode)(nil))
+
+// Receive keeps local files from taking a name of the layout, where nobody
+// would see them again.
+func (n *dirNode) Receive(_ context.Context, name string) (*local.Dir, syscall.Errno) {
+	if n.ours(name) {
+		return nil, syscall.EXDEV
 	}
-	if err := os.MkdirAll(missing, 0o700); err != nil {
-		return n.tree.fail("mkdir in the local directory", err)
+	return n.changeLocal(name)
+}
+
+func (n *dirNode) lookupLocal(ctx context.Context, name string, out *fuse.EntryOut) (*gofs.Inode, syscall.Errno) {
+	d, errno := n.localPart()
+	if errno != 0 {
+		return nil, errno
 	}
-	caller, ok := fuse.FromContext(ctx)
-	if !ok || os.Geteuid() != 0 {
-		return 0
-	}
-	for dir := missing; dir != filepath.Clean(n.tree.local.Path); dir = filepath.Dir(dir) {
-		if err := os.Lchown(dir, int(caller.Uid), int(caller.Gid)); err != nil {
-			return n.tree.fail("chown in the local directory", err)
-		}
-	}
-	return 0
+	defer d.Close()
+	return d.Lookup(ctx, name, out)
 }
 
 func (n *dirNode) syncLocal() syscall.Errno {
-	f, err := os.Open(n.localPath())
-	if os.IsNotExist(err) {
+	d, errno := n.localPart()
+	if errno == syscall.ENOENT {
 		return 0
 	}
-	if err != nil {
-		return n.tree.fail("fsync of the local directory", err)
+	if errno != 0 {
+		return errno
 	}
-	defer f.Close()
-	if err := f.Sync(); err != nil {
-		return n.tree.fail("fsync of the local directory", err)
-	}
-	return 0
+	defer d.Close()
+	return d.Sync()
 }

@@ -32,8 +32,8 @@ const DefaultAbsence = 200 * time.Millisecond
 type Options struct {
 	Mountpoint string
 	Store      *attachment.Store
-	UID, GID   uint32 // owner of the directories and attachments
-	LocalDir   string // where everything else is kept; empty to refuse it
+	UID, GID   uint32   // owner of the directories and attachments
+	Local      *os.File // the directory that everything else is kept in; nil to refuse it
 	ReadOnly   bool
 	Absence    time.Duration // how long a name that was not found may be taken for free; 0 for not at all
 	Log        *slog.Logger
@@ -53,7 +53,7 @@ func New(o Options) (*Mount, error) {
 		return nil, err
 	}
 	t := newTree(o)
-	if err := t.useLocal(); err != nil {
+	if err := t.useLocal(o); err != nil {
 		return nil, err
 	}
 	t.owners.RawFileSystem = gofs.NewNodeFS(newRoot(t), nodeOptions(o))
@@ -66,6 +66,7 @@ func New(o Options) (*Mount, error) {
 	go func() {
 		defer close(ended)
 		server.Serve()
+		t.closeLocal()
 	}()
 	t.nodes.bound(ended)
 	if err := server.WaitMount(); err != nil {
@@ -75,7 +76,10 @@ func New(o Options) (*Mount, error) {
 }
 
 func nodeOptions(o Options) *gofs.Options {
-	n := &gofs.Options{Logger: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}
+	n := &gofs.Options{
+		Logger:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		NullPermissions: true, // else a file that nobody may read would be everybody's
+	}
 	if o.Absence > 0 {
 		n.NegativeTimeout = &o.Absence
 	}
@@ -177,21 +181,5 @@ func Detach(mountpoint string) error {
 	if err != nil {
 		return fmt.Errorf("fusermount3 -u -z %s: %w: %s", mountpoint, err, out)
 	}
-	return nil
-}
-
-// useLocal prepares the local directory.
-func (t *tree) useLocal() error {
-	if t.local.Path == "" {
-		return nil
-	}
-	info, err := os.Stat(t.local.Path)
-	if err != nil {
-		return fmt.Errorf("local directory: %w", err)
-	}
-	if !info.IsDir() {
-		return fmt.Errorf("local directory %s is not a directory", t.local.Path)
-	}
-	t.local.Dev = info.Sys().(*syscall.Stat_t).Dev
 	return nil
 }

@@ -42,7 +42,7 @@ func TestNodesAreBounded(t *testing.T) {
 			return err
 		}
 		if seen++; seen%1000 == 0 {
-			most = max(most, known(r.tree.local.RootNode.EmbeddedInode()))
+			most = max(most, known(r.tree.root.EmbeddedInode()))
 		}
 		return nil
 	})

@@ -2,10 +2,7 @@ package fs
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	iofs "io/fs"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -13,7 +10,7 @@ import (
 	gofs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 
-	"orthanc-bucketfs/fs/attachment"
+	"orthanc-bucketfs/fs/local"
 )
 
 var _ = (gofs.NodeOpendirHandler)((*dirNode)(nil))
@@ -21,26 +18,6 @@ var _ = (gofs.NodeOpendirHandler)((*dirNode)(nil))
 // OpendirHandle makes no request: a directory is also opened to fsync it.
 func (n *dirNode) OpendirHandle(context.Context, uint32) (gofs.FileHandle, uint32, syscall.Errno) {
 	return &dirHandle{node: n}, 0, 0
-}
-
-var _ = (gofs.NodeReaddirer)((*dirNode)(nil))
-
-// Readdir lists what the bucket holds, and the local files.
-func (n *dirNode) Readdir(ctx context.Context) (gofs.DirStream, syscall.Errno) {
-	patient := untilDying(ctx)
-	defer patient.stop()
-	entries, err := n.bucketEntries(patient)
-	if err != nil {
-		return nil, n.tree.fail("readdir", err)
-	}
-	locals, err := n.localEntries()
-	if err != nil {
-		return nil, n.tree.fail("readdir of the local directory", err)
-	}
-	entries = append(entries, locals...)
-	slices.SortFunc(entries, func(a, b fuse.DirEntry) int { return strings.Compare(a.Name, b.Name) })
-	entries = slices.CompactFunc(entries, func(a, b fuse.DirEntry) bool { return a.Name == b.Name })
-	return gofs.NewListDirStream(entries), 0
 }
 
 func (n *dirNode) bucketEntries(ctx context.Context) ([]fuse.DirEntry, error) {
@@ -77,41 +54,27 @@ func (n *dirNode) attachmentEntries(ctx context.Context) ([]fuse.DirEntry, error
 	return entries, err
 }
 
-// localEntries lists the local part of n, without what the layout hides.
-func (n *dirNode) localEntries() ([]fuse.DirEntry, error) {
-	if !n.hasLocal() {
-		return nil, nil
-	}
-	list, err := os.ReadDir(n.localPath())
-	if errors.Is(err, iofs.ErrNotExist) {
-		return nil, nil
-	}
-	var entries []fuse.DirEntry
-	for _, e := range list {
-		if entry, ok := n.localEntry(e); ok {
-			entries = append(entries, entry)
-		}
-	}
-	return entries, err
-}
-
-func (n *dirNode) localEntry(e iofs.DirEntry) (fuse.DirEntry, bool) {
-	if b, ok := attachment.ParseDir(e.Name()); ok && n.depth < 2 {
-		return n.dirEntry(b), true
-	}
-	info, err := e.Info()
-	if n.ours(e.Name()) || err != nil { // hidden, or gone in the meantime
+// localEntry returns how an entry of the local part is shown, or false for what
+// the layout hides.
+func (n *dirNode) localEntry(e fuse.DirEntry) (fuse.DirEntry, bool) {
+	if e.Name == "." || e.Name == ".." {
 		return fuse.DirEntry{}, false
 	}
-	st := info.Sys().(*syscall.Stat_t)
-	return fuse.DirEntry{Name: e.Name(), Mode: st.Mode, Ino: st.Ino}, true
+	if d, ok := n.subDir(e.Name); ok {
+		return n.dirEntry(d.last()), true
+	}
+	return e, !n.ours(e.Name)
 }
 
 // dirHandle lists its directory when it is first read, and again after
-// rewinddir. go-fuse serialises the calls.
+// rewinddir: what the bucket holds, then the local files, of which there may be
+// more than fit into memory. go-fuse serialises the calls.
 type dirHandle struct {
-	node    *dirNode
-	entries gofs.FileReaddirenter // nil before the first read
+	node   *dirNode
+	bucket []fuse.DirEntry
+	local  *local.List // nil if there is none, and before the first read
+	listed bool
+	next   uint64 // place of the next entry
 }
 
 var _ = (gofs.FileReaddirenter)((*dirHandle)(nil))
@@ -120,29 +83,107 @@ func (h *dirHandle) Readdirent(ctx context.Context) (*fuse.DirEntry, syscall.Err
 	if errno := h.list(ctx); errno != 0 {
 		return nil, errno
 	}
-	return h.entries.Readdirent(ctx)
+	entry, errno := h.entry(ctx)
+	if entry == nil {
+		return nil, errno
+	}
+	h.next++
+	entry.Off = h.next
+	return entry, 0
+}
+
+func (h *dirHandle) entry(ctx context.Context) (*fuse.DirEntry, syscall.Errno) {
+	if h.next < uint64(len(h.bucket)) {
+		entry := h.bucket[h.next]
+		return &entry, 0
+	}
+	for h.local != nil {
+		e, errno := h.local.Readdirent(ctx)
+		if e == nil || errno != 0 {
+			return nil, errno
+		}
+		if entry, ok := h.node.localEntry(*e); ok && !h.inBucket(entry.Name) {
+			return &entry, 0
+		}
+	}
+	return nil, 0
+}
+
+// inBucket reports that a name was listed before those of the local files: that
+// of a directory, of which there are few.
+func (h *dirHandle) inBucket(name string) bool {
+	return h.node.depth < 2 && slices.ContainsFunc(h.bucket, func(e fuse.DirEntry) bool { return e.Name == name })
 }
 
 var _ = (gofs.FileSeekdirer)((*dirHandle)(nil))
 
 func (h *dirHandle) Seekdir(ctx context.Context, off uint64) syscall.Errno {
 	if off == 0 {
-		h.entries = nil
+		h.listed = false
 		return 0
 	}
 	if errno := h.list(ctx); errno != 0 {
 		return errno
 	}
-	return h.entries.(gofs.FileSeekdirer).Seekdir(ctx, off)
+	if errno := h.rewind(ctx); errno != 0 {
+		return errno
+	}
+	h.next = min(off, uint64(len(h.bucket)))
+	for h.next < off {
+		if entry, errno := h.Readdirent(ctx); entry == nil {
+			return errno
+		}
+	}
+	return 0
+}
+
+func (h *dirHandle) rewind(ctx context.Context) syscall.Errno {
+	h.next = 0
+	if h.local == nil {
+		return 0
+	}
+	return h.local.Seekdir(ctx, 0)
 }
 
 func (h *dirHandle) list(ctx context.Context) syscall.Errno {
-	if h.entries != nil {
+	if h.listed {
 		return 0
 	}
-	stream, errno := h.node.Readdir(ctx)
-	if errno == 0 {
-		h.entries = stream.(gofs.FileReaddirenter)
+	patient := untilDying(ctx)
+	defer patient.stop()
+	entries, err := h.node.bucketEntries(patient)
+	if err != nil {
+		return h.node.tree.fail("readdir", err)
 	}
+	slices.SortFunc(entries, func(a, b fuse.DirEntry) int { return strings.Compare(a.Name, b.Name) })
+	if errno := h.listLocal(ctx); errno != 0 {
+		return errno
+	}
+	h.bucket, h.listed = entries, true
+	return 0
+}
+
+func (h *dirHandle) listLocal(ctx context.Context) syscall.Errno {
+	if h.local != nil {
+		return h.rewind(ctx)
+	}
+	h.next = 0
+	d, errno := h.node.localPart()
+	if errno == syscall.ENOENT {
+		return 0
+	}
+	if errno != 0 {
+		return errno
+	}
+	defer d.Close()
+	h.local, errno = d.List()
 	return errno
+}
+
+var _ = (gofs.FileReleasedirer)((*dirHandle)(nil))
+
+func (h *dirHandle) Releasedir(ctx context.Context, flags uint32) {
+	if h.local != nil {
+		h.local.Releasedir(ctx, flags)
+	}
 }

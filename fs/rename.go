@@ -17,15 +17,12 @@ func (n *dirNode) Rename(ctx context.Context, name string, newParent gofs.InodeE
 	if errno := renameErrno(n.ours(name), isOurs(newParent, newName)); errno != 0 {
 		return errno
 	}
-	if errno := n.mayChangeLocal(ctx, name); errno != 0 {
+	d, errno := n.changeLocal(name)
+	if errno != 0 {
 		return errno
 	}
-	if d, ok := newParent.(*dirNode); ok {
-		if errno := d.mayChangeLocal(ctx, newName); errno != 0 {
-			return errno
-		}
-	}
-	return n.LoopbackNode.Rename(ctx, name, newParent, newName, flags)
+	defer d.Close()
+	return d.Rename(ctx, name, newParent, newName, flags)
 }
 
 func renameErrno(fromOurs, toOurs bool) syscall.Errno {
@@ -52,10 +49,12 @@ func (n *dirNode) Link(ctx context.Context, target gofs.InodeEmbedder, name stri
 	if errno := renameErrno(attachment, n.ours(name)); errno != 0 {
 		return nil, errno
 	}
-	if errno := n.mayChangeLocal(ctx, name); errno != 0 {
+	d, errno := n.changeLocal(name)
+	if errno != 0 {
 		return nil, errno
 	}
-	return n.LoopbackNode.Link(ctx, target, name, out)
+	defer d.Close()
+	return d.Link(ctx, target, name, out)
 }
 
 var _ = (gofs.NodeSymlinker)((*dirNode)(nil))
@@ -64,10 +63,12 @@ func (n *dirNode) Symlink(ctx context.Context, target, name string, out *fuse.En
 	if n.ours(name) {
 		return nil, syscall.EPERM
 	}
-	if errno := n.mayChangeLocal(ctx, name); errno != 0 {
+	d, errno := n.changeLocal(name)
+	if errno != 0 {
 		return nil, errno
 	}
-	return n.LoopbackNode.Symlink(ctx, target, name, out)
+	defer d.Close()
+	return d.Symlink(ctx, target, name, out)
 }
 
 var _ = (gofs.NodeMknoder)((*dirNode)(nil))
@@ -76,17 +77,21 @@ func (n *dirNode) Mknod(ctx context.Context, name string, mode, dev uint32, out 
 	if n.ours(name) {
 		return nil, syscall.EPERM
 	}
-	if errno := n.mayChangeLocal(ctx, name); errno != 0 {
+	d, errno := n.changeLocal(name)
+	if errno != 0 {
 		return nil, errno
 	}
-	return n.LoopbackNode.Mknod(ctx, name, mode, dev, out)
+	defer d.Close()
+	return d.Mknod(ctx, name, mode, out)
 }
 
 var _ = (gofs.NodeTmpfiler)((*dirNode)(nil))
 
 func (n *dirNode) Tmpfile(ctx context.Context, flags, mode uint32, out *fuse.EntryOut) (*gofs.Inode, gofs.FileHandle, uint32, syscall.Errno) {
-	if errno := n.mayChangeLocal(ctx, ""); errno != 0 {
+	d, errno := n.changeLocal("")
+	if errno != 0 {
 		return nil, nil, 0, errno
 	}
-	return n.LoopbackNode.Tmpfile(ctx, flags, mode, out)
+	defer d.Close()
+	return d.Tmpfile(ctx, flags, mode, out)
 }

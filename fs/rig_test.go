@@ -98,13 +98,27 @@ func newRig(t testing.TB, changes ...func(*setting)) *rig {
 	var err error
 	r.Mount, err = New(Options{
 		Mountpoint: r.dir, Store: r.store, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
-		LocalDir: r.local, ReadOnly: s.readOnly, Absence: s.absence, Log: log,
+		Local: openLocal(t, r.local), ReadOnly: s.readOnly, Absence: s.absence, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.end(t) })
 	return r
+}
+
+// openLocal opens a directory until the end of the test; none if dir is empty.
+func openLocal(t testing.TB, dir string) *os.File {
+	t.Helper()
+	if dir == "" {
+		return nil
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
 }
 
 // end unmounts, and proves that nothing is left in use.

@@ -14,6 +14,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"orthanc-bucketfs/fs/attachment"
+	"orthanc-bucketfs/fs/local"
 )
 
 const (
@@ -36,8 +37,9 @@ type tree struct {
 	log      *slog.Logger
 	uid, gid uint32
 	readOnly bool
-	local    *gofs.LoopbackRoot // Path is empty without a local directory
-	started  time.Time          // the directories' times
+	root     *dirNode
+	local    *local.Tree // nil without a local directory
+	started  time.Time   // the directories' times
 
 	gathers     bool // the kernel may gather writes: see cached.go
 	draining    atomic.Bool
@@ -60,7 +62,6 @@ func newTree(o Options) *tree {
 		uid:      o.UID,
 		gid:      o.GID,
 		readOnly: o.ReadOnly,
-		local:    &gofs.LoopbackRoot{Path: o.LocalDir},
 		started:  time.Now(),
 		places:   newPlaces(o.Store.Limit()),
 		nodes:    newNodes(),
@@ -103,7 +104,7 @@ func (t *tree) findPending(u attachment.UUID) *attachmentNode {
 // meanwhile. Whoever calls it must not hold a lock that a
 // lookup, a create or an unlink may wait for.
 func (t *tree) lead(n *attachmentNode) {
-	dir := t.local.RootNode.EmbeddedInode()
+	dir := t.root.EmbeddedInode()
 	for _, b := range n.uuid[:2] {
 		if dir = dir.GetChild(hex.EncodeToString([]byte{b})); dir == nil {
 			return

@@ -241,7 +241,7 @@ func (r *rig) remount(t *testing.T) {
 func (r *rig) mountAgain(t *testing.T) {
 	t.Helper()
 	old := r.tree
-	m, err := New(Options{Mountpoint: r.dir, Store: r.store, UID: old.uid, GID: old.gid, LocalDir: r.local, Log: old.log})
+	m, err := New(Options{Mountpoint: r.dir, Store: r.store, UID: old.uid, GID: old.gid, Local: openLocal(t, r.local), Log: old.log})
 	if err != nil {
 		t.Fatal(err)
 	}

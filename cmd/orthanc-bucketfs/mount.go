@@ -7,10 +7,13 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"os/signal"
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/cmd/internal/logqueue"
@@ -143,11 +146,21 @@ func (m *mounting) mount(ctx context.Context, s *stack) error {
 	if err != nil {
 		return err
 	}
-	mounted, err := startMount(m.cfg, s, m.log)
-	if err == nil {
-		err = m.serve(ctx, s, mounted, vitals)
+	return errors.Join(m.mountAndServe(ctx, s, vitals), server.Close())
+}
+
+// mountAndServe returns when the mount has ended.
+func (m *mounting) mountAndServe(ctx context.Context, s *stack, vitals *probe.Probe) error {
+	local, err := openLocalDir(m.cfg)
+	if err != nil {
+		return err
 	}
-	return errors.Join(err, server.Close())
+	defer local.Close() // nothing to do without one
+	mounted, err := startMount(m.cfg, local, s, m.log)
+	if err != nil {
+		return err
+	}
+	return m.serve(ctx, s, mounted, vitals)
 }
 
 // serve returns when the mount has ended.
@@ -208,7 +221,19 @@ func reachOf(s *stack) *probe.Probe {
 	})
 }
 
-func startMount(cfg Config, s *stack, log *slog.Logger) (*fs.Mount, error) {
+// openLocalDir returns nil without a local_dir.
+func openLocalDir(cfg Config) (*os.File, error) {
+	if cfg.LocalDir == "" {
+		return nil, nil
+	}
+	dir, err := os.OpenFile(cfg.LocalDir, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, cfg.fault("local_dir", err, adviceLocalDir)
+	}
+	return dir, nil
+}
+
+func startMount(cfg Config, local *os.File, s *stack, log *slog.Logger) (*fs.Mount, error) {
 	uid, gid, err := resolveOwner(cfg.Owner)
 	if err != nil {
 		return nil, err
@@ -218,7 +243,7 @@ func startMount(cfg Config, s *stack, log *slog.Logger) (*fs.Mount, error) {
 		Store:      s.store,
 		UID:        uid,
 		GID:        gid,
-		LocalDir:   cfg.LocalDir,
+		Local:      local,
 		ReadOnly:   cfg.ReadOnly,
 		Absence:    fs.DefaultAbsence,
 		Log:        log,

@@ -169,6 +169,8 @@ func checkFUSE() backends.Finding {
 	return backends.Finding{Item: "FUSE", Detail: "available", Err: fs.Mountable()}
 }
 
+const adviceLocalDir = "create the directory, for Orthanc's user, or name another"
+
 func checkLocalDir(cfg Config) backends.Finding {
 	const item = "local_dir"
 	if cfg.LocalDir == "" {
@@ -182,7 +184,7 @@ func checkLocalDir(cfg Config) backends.Finding {
 	const others = 0o002
 	switch {
 	case err != nil:
-		found.Err = cfg.fault(item, err, "create the directory, for Orthanc's user, or name another")
+		found.Err = cfg.fault(item, err, adviceLocalDir)
 	case info.Mode().Perm()&others != 0:
 		found.Warning = "everybody can write to it: leave that to Orthanc's user alone"
 	}
