@@ -33,12 +33,19 @@ func (n *dirNode) localNames() []string {
 	return []string{fmt.Sprintf("%02x", n.aa), fmt.Sprintf("%02x", n.bb)}[:n.depth]
 }
 
-// localPart opens the local part of n: ENOENT if there is none.
+// localPart opens the local part of n: ENOENT if there is none. What has its name
+// and is no directory, or none of the owner's, is hidden as all that has a name of
+// the layout.
 func (n *dirNode) localPart() (*local.Dir, syscall.Errno) {
 	if n.tree.local == nil {
 		return nil, syscall.ENOENT
 	}
-	return n.tree.local.Open(n.EmbeddedInode(), n.localNames()...)
+	d, errno := n.tree.local.Open(n.EmbeddedInode(), n.localNames()...)
+	switch errno {
+	case syscall.ENOTDIR, syscall.ELOOP, syscall.EXDEV, syscall.EACCES:
+		errno = syscall.ENOENT
+	}
+	return d, errno
 }
 
 // changeLocal opens the local part of n, which it makes if need be, to change

@@ -58,6 +58,7 @@ type setting struct {
 	limit    int64
 	noLocal  bool
 	readOnly bool
+	uid, gid uint32          // of the tree and the local directory
 	on       backends.Bucket // instead of an empty one
 	timing   attachment.Timing
 	patience time.Duration
@@ -78,7 +79,7 @@ func gathered(s *setting) { s.noLocal = true }
 
 func newRig(t testing.TB, changes ...func(*setting)) *rig {
 	t.Helper()
-	s := setting{limit: 64 << 20, on: backendtest.NewMem(), timing: attachment.DefaultTiming(), patience: time.Minute}
+	s := setting{limit: 64 << 20, uid: uint32(os.Getuid()), gid: uint32(os.Getgid()), on: backendtest.NewMem(), timing: attachment.DefaultTiming(), patience: time.Minute}
 	s.timing.Moment = 0 // every open fetches, so that its faults can be seen
 	for _, change := range changes {
 		change(&s)
@@ -89,6 +90,9 @@ func newRig(t testing.TB, changes ...func(*setting)) *rig {
 	if !s.noLocal {
 		r.local = filepath.Join(tmp, "local")
 		mkdir(t, r.local)
+		if err := os.Lchown(r.local, int(s.uid), int(s.gid)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	r.budget = budget.New(s.limit, s.patience)
 	log := slog.New(slog.NewTextHandler(r.log, nil))
@@ -97,7 +101,7 @@ func newRig(t testing.TB, changes ...func(*setting)) *rig {
 	})
 	var err error
 	r.Mount, err = New(Options{
-		Mountpoint: r.dir, Store: r.store, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
+		Mountpoint: r.dir, Store: r.store, UID: s.uid, GID: s.gid,
 		Local: openLocal(t, r.local), ReadOnly: s.readOnly, Absence: s.absence, Log: log,
 	})
 	if err != nil {

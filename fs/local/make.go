@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"crypto/rand"
 	"os"
 	"syscall"
 
@@ -108,36 +109,14 @@ func (d *Dir) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.Ent
 }
 
 // mkdir returns an O_PATH descriptor of a directory that it makes.
-func (d *Dir) mkdir(name string, mode uint32, owner fuse.Owner) (fd int, errno syscall.Errno) {
-	var begin unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &begin); err != nil {
-		return -1, toErrno(err)
-	}
-	if err := unix.Mkdirat(d.fd, name, mode); err != nil {
-		return -1, toErrno(err)
-	}
-	return d.giveMade(name, owner, func(st *unix.Statx_t) bool {
-		return st.Mode&syscall.S_IFMT == syscall.S_IFDIR && bornSince(st, begin)
-	})
-}
-
-// bornSince tells a directory that was just made from one of root's that
-// somebody has put in its place, to get that one: the kernel returns no descriptor
-// of what it makes. In the file systems' clock, nothing else is as young.
-func bornSince(st *unix.Statx_t, begin unix.Timespec) bool {
-	if st.Mask&unix.STATX_BTIME == 0 {
-		return false
-	}
-	return st.Btime.Sec > begin.Sec || st.Btime.Sec == begin.Sec && int64(st.Btime.Nsec) >= begin.Nsec
+func (d *Dir) mkdir(name string, mode uint32, owner fuse.Owner) (int, syscall.Errno) {
+	return d.makeFor(owner, name, func(dir int, name string) error { return unix.Mkdirat(dir, name, mode) })
 }
 
 // Symlink makes a symbolic link.
 func (d *Dir) Symlink(ctx context.Context, target, name string, out *fuse.EntryOut) (*gofs.Inode, syscall.Errno) {
-	if err := unix.Symlinkat(target, d.fd, name); err != nil {
-		return nil, toErrno(err)
-	}
-	fd, errno := d.giveMade(name, d.tree.maker(ctx), func(st *unix.Statx_t) bool {
-		return st.Mode&syscall.S_IFMT == syscall.S_IFLNK // whose it is matters to nobody
+	fd, errno := d.makeFor(d.tree.maker(ctx), name, func(dir int, name string) error {
+		return unix.Symlinkat(target, dir, name)
 	})
 	if errno != 0 {
 		return nil, errno
@@ -146,18 +125,56 @@ func (d *Dir) Symlink(ctx context.Context, target, name string, out *fuse.EntryO
 	return d.child(ctx, fd, out)
 }
 
-// giveMade gives what has been made as name away, and returns an O_PATH
-// descriptor of it. If it is not what was made, it stays as it is.
-func (d *Dir) giveMade(name string, to fuse.Owner, isMade func(*unix.Statx_t) bool) (fd int, errno syscall.Errno) {
-	if fd, errno = openat2(d.fd, name, unix.O_PATH, 0); errno != 0 {
+// makeFor returns an O_PATH descriptor of what makes makes, for owner. The kernel
+// returns none. So as root, that happens where nobody else can put anything in its
+// place: in a directory apart, from which it is then moved.
+func (d *Dir) makeFor(owner fuse.Owner, name string, makes func(dir int, name string) error) (fd int, errno syscall.Errno) {
+	if !d.tree.chowns {
+		return makeIn(d.fd, name, makes)
+	}
+	apart := ".orthanc-bucketfs-" + rand.Text()
+	dir, errno := d.openApart(apart)
+	if errno != 0 {
+		return -1, errno
+	}
+	defer unix.Unlinkat(d.fd, apart, unix.AT_REMOVEDIR)
+	defer unix.Close(dir)
+	if fd, errno = makeIn(dir, apart, makes); errno != 0 {
+		return -1, errno
+	}
+	if errno = d.tree.give(fd, owner); errno == 0 {
+		errno = toErrno(unix.Renameat2(dir, apart, d.fd, name, unix.RENAME_NOREPLACE))
+	}
+	if errno != 0 {
+		remove(dir, apart)
+		unix.Close(fd)
+	}
+	return fd, errno
+}
+
+func makeIn(dir int, name string, makes func(dir int, name string) error) (fd int, errno syscall.Errno) {
+	if err := makes(dir, name); err != nil {
+		return -1, toErrno(err)
+	}
+	return openat2(dir, name, unix.O_PATH, 0)
+}
+
+// remove removes a file or an empty directory.
+func remove(dir int, name string) {
+	if unix.Unlinkat(dir, name, 0) != nil {
+		_ = unix.Unlinkat(dir, name, unix.AT_REMOVEDIR) // what stays is empty, and nobody's but root's
+	}
+}
+
+// openApart opens a directory that it makes and root alone can enter. Whoever
+// exchanges it for another one of root's has gained nothing.
+func (d *Dir) openApart(name string) (fd int, errno syscall.Errno) {
+	if fd, errno = makeIn(d.fd, name, func(dir int, name string) error { return unix.Mkdirat(dir, name, 0o700) }); errno != 0 {
 		return -1, errno
 	}
 	st, errno := statx(fd)
-	if errno == 0 && d.tree.chowns && st.Uid != to.Uid && (st.Uid != uint32(os.Geteuid()) || !isMade(&st)) {
+	if errno == 0 && (st.Uid != uint32(os.Geteuid()) || st.Mode&^0o700 != syscall.S_IFDIR) {
 		errno = syscall.ESTALE
-	}
-	if errno == 0 {
-		errno = d.tree.give(fd, to)
 	}
 	if errno != 0 {
 		unix.Close(fd)
