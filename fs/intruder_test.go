@@ -200,10 +200,14 @@ func testLink(t *testing.T, dir, link, target string) {
 	switch target {
 	case "outside":
 		target = s.outside
-		mkdirs(t, filepath.Join(target, rest))
 	case "/proc/self/root":
 		target = filepath.Join(target, s.outside)
+	}
+	if rest != "." { // everybody's, but in root's
 		mkdirs(t, filepath.Join(s.outside, rest))
+		if err := os.Chmod(filepath.Join(s.outside, rest), 0o777); err != nil {
+			t.Fatal(err)
+		}
 	}
 	unchanged(t, s.outside, func() {
 		s.as(t, intruder, func() {
