@@ -69,6 +69,9 @@ func New(o Options) (*Mount, error) {
 		t.closeLocal()
 	}()
 	t.nodes.bound(ended)
+	if t.local != nil {
+		t.local.Bound(ended)
+	}
 	if err := server.WaitMount(); err != nil {
 		return nil, errors.Join(fmt.Errorf("waiting for the mount on %s: %w", o.Mountpoint, err), server.Unmount())
 	}

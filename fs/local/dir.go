@@ -91,7 +91,9 @@ func (d *Dir) child(ctx context.Context, fd int, out *fuse.EntryOut) (*gofs.Inod
 		return nil, errno
 	}
 	d.tree.attr(&st, &out.Attr)
-	return d.at.NewInode(ctx, &Node{tree: d.tree}, d.tree.identity(&st)), 0
+	n := d.at.NewInode(ctx, &Node{tree: d.tree}, d.tree.identity(&st))
+	d.tree.census.seen(n)
+	return n, 0
 }
 
 // Unlink removes a file.

@@ -35,11 +35,12 @@ type Tree struct {
 	root      unix.Statx_t
 	chowns    bool // this process gives what it makes to the caller
 	openFiles atomic.Int64
+	census    *census
 }
 
 // New returns the tree below o.Dir.
 func New(o Options) (*Tree, error) {
-	t := &Tree{Options: o, fd: int(o.Dir.Fd()), chowns: os.Geteuid() == 0}
+	t := &Tree{Options: o, fd: int(o.Dir.Fd()), chowns: os.Geteuid() == 0, census: newCensus()}
 	// Refused also where a filter of system calls does not know openat2.
 	fd, errno := openat2(t.fd, ".", unix.O_PATH|unix.O_DIRECTORY, 0)
 	if errno == syscall.ENOTDIR {
