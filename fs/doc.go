@@ -1,6 +1,6 @@
 // Package fs is the mounted tree: AA/BB/uuid, as Orthanc lays it out, on top of
 // an attachment.Store. Whatever is not an attachment, or a directory of the
-// layout, lives in a local directory, if one is configured.
+// layout, lives in a local directory, if one is configured: see package local.
 //
 // # Contract
 //

@@ -21,12 +21,13 @@ import (
 
 const reducedVariable = "ORTHANC_BUCKETFS_TEST_REDUCED"
 
-// What depends on the callers, once more with the rights that the unit has.
+// What depends on the callers, and on the rights over local files, once more with the rights that the unit has.
 func TestWithTheRightsOfTheUnit(t *testing.T) {
 	if os.Geteuid() != 0 || os.Getenv(reducedVariable) != "" {
 		t.Skip("needs root, once")
 	}
-	const tests = "^(TestKilled|TestExit|TestExec|TestDeaths|TestFork|TestFileHanded|TestShell|TestCloseBy|TestDuplicated|TestSignalled)"
+	const tests = "^(TestKilled|TestExit|TestExec|TestDeaths|TestFork|TestFileHanded|TestShell|TestCloseBy|TestDuplicated|TestSignalled|" +
+		"TestLocalFiles|TestSQLite)"
 	cmd := exec.CommandContext(t.Context(), "setpriv", "--bounding-set", unitCapabilities(t), "--no-new-privs",
 		os.Args[0], "-test.run", tests, "-test.timeout", "5m")
 	cmd.Env = append(os.Environ(), reducedVariable+"=1")
