@@ -240,25 +240,20 @@ func mkdirs(t testing.TB, dir string) {
 // rounds is how often each of those who race does what it does.
 const rounds = 200
 
-// swap exchanges two names in the local directory until stop is closed.
-func swap(a, b string, stop <-chan struct{}) {
-	for {
-		select {
-		case <-stop:
-			return
-		default:
-			unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
-		}
-	}
-}
-
-// while runs do as the intruder while the two names are swapped.
+// while runs do as the intruder while two names in the local directory are
+// exchanged.
 func (s *siege) while(t *testing.T, a, b string, do ...func(i int)) {
 	t.Helper()
-	stop, swapped := make(chan struct{}), make(chan struct{})
+	s.alongside(t, func() { unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE) }, do...)
+}
+
+// alongside runs do as the intruder, who does something else all the time.
+func (s *siege) alongside(t *testing.T, other func(), do ...func(i int)) {
+	t.Helper()
+	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
-		defer close(swapped)
-		s.as(t, intruder, func() { swap(a, b, stop) })
+		defer close(stopped)
+		s.as(t, intruder, func() { repeat(other, stop) })
 	}()
 	var group sync.WaitGroup
 	for _, each := range do {
@@ -272,7 +267,18 @@ func (s *siege) while(t *testing.T, a, b string, do ...func(i int)) {
 	}
 	group.Wait()
 	close(stop)
-	<-swapped
+	<-stopped
+}
+
+func repeat(do func(), stop <-chan struct{}) {
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+			do()
+		}
+	}
 }
 
 // Nothing outside changes while a directory and a symbolic link are swapped.
@@ -428,4 +434,32 @@ func (s *siege) exchangeNew(t *testing.T, i int, dir bool, makes func(path strin
 	close(stop)
 	group.Wait()
 	return made
+}
+
+// A file of root's that comes to be called as a new one, after the kernel has seen
+// that there is none, is not opened in its place.
+func TestCreateMeetsRootsFile(t *testing.T) {
+	s := newSiege(t)
+	s.keep(t, "kept", false)
+	s.alongside(t, func() {
+		unix.Renameat2(unix.AT_FDCWD, "local/kept", unix.AT_FDCWD, "local/new", unix.RENAME_NOREPLACE)
+		unix.Renameat2(unix.AT_FDCWD, "local/new", unix.AT_FDCWD, "local/kept", unix.RENAME_NOREPLACE)
+	}, func(int) {
+		for !openOrCreate(t, "mnt/new") {
+		}
+		os.Rename("local/new", "local/made") // it is there until then: neither can take its name
+	})
+}
+
+// openOrCreate reports whether it has opened a file, which must not be root's.
+func openOrCreate(t *testing.T, path string) bool {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	if text, _ := io.ReadAll(f); string(text) == "secret" {
+		t.Error("read the secret")
+	}
+	return true
 }

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -478,6 +479,13 @@ func TestDescriptorsAreNotLost(t *testing.T) {
 				unix.ReadDirent(fd, make([]byte, 4096))
 				unix.Close(fd)
 			}
+			fd := openDir(t, "mnt/sub") // which another one is called after a moment
+			if err := errors.Join(os.Rename("local/sub", "local/moved"), os.Mkdir("local/sub", 0o700)); err != nil {
+				t.Error(err)
+			}
+			attempts(fd)
+			unix.Close(fd)
+			os.RemoveAll("local/moved")
 		})
 	}
 	wantDescriptors(t, before)

@@ -240,3 +240,38 @@ func TestENOSYSIsNeverAnswered(t *testing.T) {
 		}
 	}
 }
+
+// Nothing leads out of a directory, whatever stands for the node.
+func TestBeneath(t *testing.T) {
+	base := t.TempDir()
+	for _, dir := range []string{"in", "in/sub", "out"} {
+		if err := os.Mkdir(filepath.Join(base, dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, target := range map[string]string{
+		"absolute": filepath.Join(base, "out"), "relative": "../out", "inside": "sub", "magic": "/proc/self/root",
+	} {
+		if err := os.Symlink(target, filepath.Join(base, "in", link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir, err := os.Open(filepath.Join(base, "in"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	for path, want := range map[string]syscall.Errno{
+		"sub": 0, "absolute": 0, "relative": 0, // the links themselves
+		"absolute/.": syscall.ELOOP, "relative/.": syscall.ELOOP, "inside/.": syscall.ELOOP, "magic/proc": syscall.ELOOP,
+		"..": syscall.EXDEV, "sub/../../out": syscall.EXDEV, "/": syscall.EXDEV, base: syscall.EXDEV, "none": syscall.ENOENT,
+	} {
+		fd, errno := openat2(int(dir.Fd()), path, unix.O_PATH, 0)
+		if errno != want {
+			t.Errorf("%s: %v, want %v", path, errno, want)
+		}
+		if errno == 0 {
+			unix.Close(fd)
+		}
+	}
+}
