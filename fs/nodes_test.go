@@ -73,7 +73,7 @@ func knownLocals(n *gofs.Inode) (count int) {
 
 // Nor does a look at all local files, nor their being made and renamed.
 func TestLocalNodesAreBounded(t *testing.T) {
-	const files, slack = 2 * maxNodes, maxNodes / 4
+	const files, slack = maxNodes + maxNodes/2, maxNodes / 4
 	for name, makes := range map[string]func(r *rig, i int) error{
 		"looked at": func(r *rig, i int) error {
 			name, err := fmt.Sprintf("sub/%d", i), error(nil)

@@ -24,36 +24,46 @@ const (
 type census struct {
 	beyond chan struct{} // tells that there may be too many
 
-	mu    sync.Mutex // guards the fields below
-	used  *list.List // of *gofs.Inode, least lately looked up first
-	known map[gofs.StableAttr]*list.Element
+	mu    sync.Mutex // guards the fields below; a leaf
+	used  *list.List // of entry, least lately looked up first
+	known map[entry]*list.Element
+}
+
+// entry is a name in a directory of the mounted tree.
+type entry struct {
+	dir  *gofs.Inode
+	name string
 }
 
 func newCensus() *census {
-	return &census{beyond: make(chan struct{}, 1), used: list.New(), known: map[gofs.StableAttr]*list.Element{}}
+	return &census{beyond: make(chan struct{}, 1), used: list.New(), known: map[entry]*list.Element{}}
 }
 
-// seen notes that the kernel is about to know n, or another node of the same file
-// that it knows already.
-func (c *census) seen(n *gofs.Inode) {
+// seen notes that the kernel is about to know e.
+func (c *census) seen(e entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	place := c.known[n.StableAttr()]
-	switch {
-	case place == nil:
-		c.known[n.StableAttr()] = c.used.PushBack(n)
-	case place.Value.(*gofs.Inode).Forgotten():
-		place.Value = n
-		fallthrough
-	default:
+	if place := c.known[e]; place != nil {
 		c.used.MoveToBack(place)
+		return
 	}
+	c.known[e] = c.used.PushBack(e)
 	if c.used.Len() <= maxNodes {
 		return
 	}
 	select {
 	case c.beyond <- struct{}{}:
 	default:
+	}
+}
+
+// gone notes that the kernel does not know e any more.
+func (c *census) gone(e entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if place := c.known[e]; place != nil {
+		c.used.Remove(place)
+		delete(c.known, e)
 	}
 }
 
@@ -71,22 +81,20 @@ func (c *census) forget(ended <-chan struct{}) {
 		case <-ended:
 			return
 		}
-		for n := c.excess(); n != nil; n = c.excess() {
-			if name, parent := n.Parent(); parent != nil {
-				_ = parent.NotifyEntry(name) // the kernel may have forgotten it by itself
-			}
+		for e, ok := c.excess(); ok; e, ok = c.excess() {
+			_ = e.dir.NotifyEntry(e.name) // the kernel may have forgotten it by itself
 		}
 	}
 }
 
-// excess takes one out that is too much, or returns nil.
-func (c *census) excess() *gofs.Inode {
+// excess takes out one that is too much, if there is one.
+func (c *census) excess() (e entry, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.used.Len() <= maxNodes {
-		return nil
+		return entry{}, false
 	}
-	n := c.used.Remove(c.used.Front()).(*gofs.Inode)
-	delete(c.known, n.StableAttr())
-	return n
+	e = c.used.Remove(c.used.Front()).(entry)
+	delete(c.known, e)
+	return e, true
 }

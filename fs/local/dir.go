@@ -81,27 +81,35 @@ func (d *Dir) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*gof
 		return nil, errno
 	}
 	defer unix.Close(fd)
-	return d.child(ctx, fd, out)
+	return d.child(ctx, fd, name, out)
 }
 
-// child returns the node of what fd stands for.
-func (d *Dir) child(ctx context.Context, fd int, out *fuse.EntryOut) (*gofs.Inode, syscall.Errno) {
+// child returns the node of what fd stands for and is called name, which is empty
+// for what has none.
+func (d *Dir) child(ctx context.Context, fd int, name string, out *fuse.EntryOut) (*gofs.Inode, syscall.Errno) {
 	st, errno := statx(fd)
 	if errno != 0 {
 		return nil, errno
 	}
 	d.tree.attr(&st, &out.Attr)
-	n := d.at.NewInode(ctx, &Node{tree: d.tree}, d.tree.identity(&st))
-	d.tree.census.seen(n)
-	return n, 0
+	if name != "" {
+		d.tree.census.seen(entry{d.at, name})
+	}
+	return d.at.NewInode(ctx, &Node{tree: d.tree}, d.tree.identity(&st)), 0
 }
 
 // Unlink removes a file.
-func (d *Dir) Unlink(name string) syscall.Errno { return toErrno(unix.Unlinkat(d.fd, name, 0)) }
+func (d *Dir) Unlink(name string) syscall.Errno { return d.unlink(name, 0) }
 
 // Rmdir removes an empty directory.
-func (d *Dir) Rmdir(name string) syscall.Errno {
-	return toErrno(unix.Unlinkat(d.fd, name, unix.AT_REMOVEDIR))
+func (d *Dir) Rmdir(name string) syscall.Errno { return d.unlink(name, unix.AT_REMOVEDIR) }
+
+func (d *Dir) unlink(name string, flags int) syscall.Errno {
+	err := unix.Unlinkat(d.fd, name, flags)
+	if err == nil {
+		d.tree.census.gone(entry{d.at, name})
+	}
+	return toErrno(err)
 }
 
 // Rename moves what is called name. A whiteout would leave a device behind.
@@ -118,7 +126,14 @@ func (d *Dir) Rename(ctx context.Context, name string, to gofs.InodeEmbedder, ne
 		return errno
 	}
 	defer newDir.Close()
-	return toErrno(unix.Renameat2(d.fd, name, newDir.fd, newName, uint(flags)))
+	if err := unix.Renameat2(d.fd, name, newDir.fd, newName, uint(flags)); err != nil {
+		return toErrno(err)
+	}
+	if flags&unix.RENAME_EXCHANGE == 0 {
+		d.tree.census.gone(entry{d.at, name})
+	}
+	d.tree.census.seen(entry{newDir.at, newName})
+	return 0
 }
 
 // Link gives a local file one more name.
@@ -137,7 +152,7 @@ func (d *Dir) Link(ctx context.Context, target gofs.InodeEmbedder, name string, 
 	if err != nil {
 		return nil, toErrno(err)
 	}
-	return d.child(ctx, fd, out)
+	return d.child(ctx, fd, name, out)
 }
 
 // Sync makes the names in d durable.

@@ -16,7 +16,7 @@ const specialBits = syscall.S_ISUID | syscall.S_ISGID | syscall.S_ISVTX
 
 // Create makes a file and opens it.
 func (d *Dir) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (*gofs.Inode, gofs.FileHandle, uint32, syscall.Errno) {
-	return d.openMade(ctx, out, func() (int, syscall.Errno) {
+	return d.openMade(ctx, name, out, func() (int, syscall.Errno) {
 		fd, errno := d.create(ctx, name, access(flags), mode)
 		if errno == syscall.EEXIST && flags&syscall.O_EXCL == 0 {
 			errno = syscall.ESTALE // the kernel has not checked the rights on that one
@@ -27,18 +27,18 @@ func (d *Dir) Create(ctx context.Context, name string, flags, mode uint32, out *
 
 // Tmpfile makes a file without a name and opens it.
 func (d *Dir) Tmpfile(ctx context.Context, flags, mode uint32, out *fuse.EntryOut) (*gofs.Inode, gofs.FileHandle, uint32, syscall.Errno) {
-	return d.openMade(ctx, out, func() (int, syscall.Errno) {
+	return d.openMade(ctx, "", out, func() (int, syscall.Errno) {
 		return d.createAt(ctx, ".", access(flags)|unix.O_TMPFILE, mode)
 	})
 }
 
 // openMade returns the node and the handle of what is made.
-func (d *Dir) openMade(ctx context.Context, out *fuse.EntryOut, makes func() (int, syscall.Errno)) (*gofs.Inode, gofs.FileHandle, uint32, syscall.Errno) {
+func (d *Dir) openMade(ctx context.Context, name string, out *fuse.EntryOut, makes func() (int, syscall.Errno)) (*gofs.Inode, gofs.FileHandle, uint32, syscall.Errno) {
 	h, flags, errno := d.tree.open(makes)
 	if errno != 0 {
 		return nil, nil, 0, errno
 	}
-	child, errno := d.child(ctx, h.(*file).fd, out)
+	child, errno := d.child(ctx, h.(*file).fd, name, out)
 	if errno != 0 {
 		h.(*file).Release(ctx)
 		return nil, nil, 0, errno
@@ -56,7 +56,7 @@ func (d *Dir) Mknod(ctx context.Context, name string, mode uint32, out *fuse.Ent
 		return nil, errno
 	}
 	defer unix.Close(fd)
-	return d.child(ctx, fd, out)
+	return d.child(ctx, fd, name, out)
 }
 
 // create makes a file for the caller.
@@ -105,7 +105,7 @@ func (d *Dir) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.Ent
 		return nil, errno
 	}
 	defer unix.Close(fd)
-	return d.child(ctx, fd, out)
+	return d.child(ctx, fd, name, out)
 }
 
 // mkdir returns an O_PATH descriptor of a directory that it makes.
@@ -122,7 +122,7 @@ func (d *Dir) Symlink(ctx context.Context, target, name string, out *fuse.EntryO
 		return nil, errno
 	}
 	defer unix.Close(fd)
-	return d.child(ctx, fd, out)
+	return d.child(ctx, fd, name, out)
 }
 
 // makeFor returns an O_PATH descriptor of what makes makes, for owner. The kernel
