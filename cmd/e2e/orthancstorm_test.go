@@ -46,7 +46,7 @@ func TestOrthancStorm(t *testing.T) {
 		c, proxy := c.behind(t)
 		p := newPACS(t, options{
 			sync: true, suite: lab.Trixie, binary: shared.plain, cloud: c, alone: alone,
-			longer: time.Duration(*orthancStormStores) * time.Second,
+			longer: 5*time.Minute + time.Duration(*orthancStormStores)*time.Second,
 		})
 		if alone {
 			must(t, p.daemon.Await(p.ctx, "the names of all files are known"))

@@ -51,7 +51,7 @@ func TestRetryStorm(t *testing.T) {
 		}
 		c, proxy := c.behind(t)
 		must(t, site.Use(16, c.backend, c.settings, c.objects))
-		ctx := patientContext(t, time.Duration(*stormStores)*time.Second)
+		ctx := patientContext(t, 5*time.Minute+time.Duration(*stormStores)*time.Second)
 		daemon := mustMount(t, ctx, site)
 		if alone {
 			must(t, daemon.Await(ctx, "the names of all files are known"))

@@ -24,6 +24,7 @@ type storm struct {
 	bucket backends.Bucket // without faults
 	proxy  *wire.Proxy
 	log    *lab.Log // the daemon's
+	lasted time.Duration
 }
 
 // eachStorm runs a test with each server, and with the settings that make a
@@ -57,6 +58,7 @@ func (s *storm) during(seed uint64, do func()) {
 	faults := wire.NewStorm(seed, wire.Odds{
 		LoseUpload: 0.3, LateUpload: 0.25, LoseDelete: 0.2, LateDelete: 0.4, CutRead: 0.4, Latest: 3 * time.Second,
 	})
+	begun := time.Now()
 	s.proxy.Inject(func(r *http.Request) wire.Fault {
 		if strings.Contains(r.URL.Path, probePrefix) {
 			return nil
@@ -67,13 +69,14 @@ func (s *storm) during(seed uint64, do func()) {
 	s.proxy.Inject(nil)
 	faults.End()
 	s.proxy.Wait()
+	s.lasted = time.Since(begun)
 }
 
 // settle waits until nothing is in the bucket but what is wanted or reported, or
 // too long. It returns what is left.
 func (s *storm) settle(wanted map[string]bool) (silent []string) {
 	s.Helper()
-	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(time.Second) {
+	for end := time.Now().Add(s.settling()); ; time.Sleep(time.Second) {
 		if silent = s.silent(wanted); len(silent) == 0 || time.Now().After(end) {
 			break
 		}
@@ -82,6 +85,15 @@ func (s *storm) settle(wanted map[string]bool) (silent []string) {
 		s.Errorf("%s is in the bucket, and nobody was told", key)
 	}
 	return silent
+}
+
+// settling is how long it takes until an open upload was looked for without faults:
+// 36, 156 and 756 seconds after it was sent.
+func (s *storm) settling() time.Duration {
+	if s.lasted < 2*time.Minute {
+		return 3 * time.Minute
+	}
+	return 15 * time.Minute
 }
 
 // silent returns the keys in the bucket that are not wanted there, and that the
