@@ -187,7 +187,11 @@ func (n *dirNode) Unlink(ctx context.Context, name string) syscall.Errno {
 	if p := n.tree.findPending(u); p != nil && !p.unlink() {
 		return 0 // it never reached the bucket
 	}
-	if err := n.tree.store.Delete(ctx, u); err != nil {
+	shown := attachment.Info{UUID: u}
+	if known := n.knownChild(u); known != nil {
+		shown = known.current()
+	}
+	if err := n.tree.store.DeleteShown(ctx, shown); err != nil {
 		return n.tree.fail("unlink", err)
 	}
 	return 0

@@ -373,3 +373,30 @@ func TestPanicIsEIO(t *testing.T) {
 		t.Error("the mount does not recover")
 	}
 }
+
+// An unlink names the version that the kernel was shown, also when nobody else
+// remembers it.
+func TestUnlinkNamesTheVersion(t *testing.T) {
+	r := newRig(t, func(s *setting) { s.timing.Recent = 0 })
+	mustStore(t, r.path(1), []byte("content"))
+	obj, err := r.mem.Stat(t.Context(), testUUID(1).Key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(r.path(1)); err != nil {
+		t.Fatal(err)
+	}
+	var versions []string
+	r.faulty.Inject(func(c backendtest.Call) backendtest.Fault {
+		if c.Op == backendtest.OpDelete {
+			versions = append(versions, c.Version)
+		}
+		return nil
+	})
+	if err := syscall.Unlink(r.path(1)); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(versions, []string{obj.Version}) {
+		t.Errorf("versions %q were deleted, want %q", versions, obj.Version)
+	}
+}

@@ -27,6 +27,8 @@ type Call struct {
 	Key string // object key, or the prefix of a listing
 	Off int64  // of a Read
 	Len int    // bytes asked of a Read, or given to a Create or Replace
+
+	Version string // that a Read, Replace or Delete is about
 }
 
 // A Rule chooses the fault for a call; nil leaves the call alone. Rules run one
@@ -102,7 +104,7 @@ func (f *Faulty) Stat(ctx context.Context, key string) (obj backends.Object, err
 }
 
 func (f *Faulty) Read(ctx context.Context, key, version string, p []byte, off int64) (n int, obj backends.Object, err error) {
-	r := &Request{Call: Call{Op: OpRead, Key: key, Off: off, Len: len(p)}}
+	r := &Request{Call: Call{Op: OpRead, Key: key, Off: off, Len: len(p), Version: version}}
 	r.do = func(ctx context.Context) (err error) {
 		n, obj, err = f.inner.Read(ctx, key, version, p, off)
 		r.body = p[:n]
@@ -130,7 +132,7 @@ func (f *Faulty) Create(ctx context.Context, key string, body []byte) (obj backe
 
 func (f *Faulty) Replace(ctx context.Context, key, version string, body []byte) (obj backends.Object, err error) {
 	err = f.run(ctx, &Request{
-		Call: Call{Op: OpReplace, Key: key, Len: len(body)},
+		Call: Call{Op: OpReplace, Key: key, Len: len(body), Version: version},
 		do: func(ctx context.Context) (err error) {
 			obj, err = f.inner.Replace(ctx, key, version, body)
 			return err
@@ -144,7 +146,7 @@ func (f *Faulty) Replace(ctx context.Context, key, version string, body []byte) 
 
 func (f *Faulty) Delete(ctx context.Context, key, version string) error {
 	return f.run(ctx, &Request{
-		Call: Call{Op: OpDelete, Key: key},
+		Call: Call{Op: OpDelete, Key: key, Version: version},
 		do: func(ctx context.Context) error {
 			return f.inner.Delete(ctx, key, version)
 		},

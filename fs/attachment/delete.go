@@ -21,12 +21,17 @@ const (
 // is tried again until a deadline of its own, which ctx does not shorten: the
 // caller may not look at the error. A delete that fails then is counted, and made up
 // for in the background.
-func (s *Store) Delete(ctx context.Context, u UUID) (err error) {
+func (s *Store) Delete(ctx context.Context, u UUID) error { return s.DeleteShown(ctx, Info{UUID: u}) }
+
+// DeleteShown is Delete of what the caller has been shown as info, perhaps a while
+// ago.
+func (s *Store) DeleteShown(ctx context.Context, info Info) (err error) {
+	u := info.UUID
 	op := s.begin(Deleted, u.Key())
 	defer func() { op.end(0, err) }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timing.Delete)
 	defer cancel()
-	version := s.knownVersion(u)
+	version := s.knownVersion(info)
 	s.shelf.deleted(u)
 	// Also afterwards: somebody may be looking at it meanwhile.
 	s.shelf.forget(u)
@@ -72,13 +77,17 @@ func (s *Store) deleteRepeatedly(ctx context.Context, u UUID, version string) (e
 	}
 }
 
-// knownVersion returns the version of u's object in layout legacy if that takes
-// no request.
-func (s *Store) knownVersion(u UUID) string {
-	if info, ok := s.shelf.find(u); ok && info.at == (location{}) {
-		return info.Version
+// knownVersion returns the version of the object in layout legacy of what was shown,
+// if that takes no request.
+func (s *Store) knownVersion(shown Info) string {
+	info, ok := s.shelf.find(shown.UUID)
+	if !ok {
+		info = shown
 	}
-	return ""
+	if info.at != (location{}) {
+		return ""
+	}
+	return info.Version
 }
 
 // noted returns the version of u that may be deleted later, if this delete fails:

@@ -34,8 +34,19 @@ func (d *deletes) Delete(ctx context.Context, key, version string) error {
 // A delete names the version that was looked at, or stored: should the request
 // arrive late, it takes nothing that was stored meanwhile.
 func TestDeleteNamesTheVersion(t *testing.T) {
-	for _, looks := range []bool{false, true} {
-		t.Run(fmt.Sprint("looks ", looks), func(t *testing.T) {
+	for name, remove := range map[string]func(*testing.T, *rig, Info) (Info, error){
+		"stored here": func(t *testing.T, r *rig, info Info) (Info, error) { return info, r.Delete(t.Context(), info.UUID) },
+		"looked at": func(t *testing.T, r *rig, info Info) (Info, error) {
+			r.shelf.clear()
+			seen, err := r.Stat(t.Context(), info.UUID)
+			return seen, errors.Join(err, r.Delete(t.Context(), info.UUID))
+		},
+		"shown a while ago": func(t *testing.T, r *rig, info Info) (Info, error) {
+			r.shelf.clear()
+			return info, r.DeleteShown(t.Context(), info)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
 			var sent *deletes
 			r := newRig(t, Sealed(testRing(t, 1)), lasting, func(o *Options) {
 				sent = &deletes{Bucket: o.Bucket}
@@ -45,13 +56,7 @@ func TestDeleteNamesTheVersion(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if looks {
-				r.shelf.clear()
-				if info, err = r.Stat(t.Context(), testUUID(1)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := r.Delete(t.Context(), testUUID(1)); err != nil {
+			if info, err = remove(t, r, info); err != nil {
 				t.Fatal(err)
 			}
 			if len(sent.versions) != 1 || sent.versions[0] != info.Version {
