@@ -73,7 +73,6 @@ func (b *Bucket) fill(ctx context.Context, t *temp, body []byte) error {
 			return err
 		}
 		body = body[len(piece):]
-		backends.Progressed(ctx)
 		if len(body) == 0 {
 			break
 		}

@@ -11,8 +11,6 @@ import (
 	"os"
 	"sync"
 	"time"
-
-	"orthanc-bucketfs/backends"
 )
 
 // ErrStalled reports that a call was given up for want of progress.
@@ -38,7 +36,6 @@ const (
 func (p *Pool) Call(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	c := &call{pool: p, requests: make(map[*request]struct{}), patience: ticks + ticks/8, stall: func() { cancel(ErrStalled) }}
-	c.tell = func() { backends.Progressed(ctx) }
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.timer = time.AfterFunc(p.limits.Idle/ticks, c.tick)
@@ -63,7 +60,6 @@ type callKey struct{}
 type call struct {
 	pool  *Pool
 	stall func()
-	tell  func() // that bytes have gone
 
 	mu       sync.Mutex // guards the fields below
 	timer    *time.Timer
@@ -77,32 +73,28 @@ type call struct {
 
 func (c *call) tick() {
 	c.mu.Lock()
-	moved, stalled := c.look()
+	stalled := c.look()
 	if !c.over && !stalled {
 		c.timer.Reset(c.pool.limits.Idle / ticks)
 	}
 	c.mu.Unlock()
-	if moved {
-		c.tell()
-	}
 	if stalled {
 		c.stall()
 	}
 }
 
-// look tells whether bytes have gone since the last look, and whether none have
-// for too long. The caller holds c.mu.
-func (c *call) look() (moved, stalled bool) {
+// look tells whether no bytes have gone for too long. The caller holds c.mu.
+func (c *call) look() (stalled bool) {
 	now := c.done
 	for r := range c.requests {
 		now += r.moved()
 	}
 	if now != c.seen {
 		c.seen, c.quiet = now, 0
-		return true, false
+		return false
 	}
 	c.quiet++
-	return false, c.quiet >= c.patience
+	return c.quiet >= c.patience
 }
 
 func (c *call) end() {
