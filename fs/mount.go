@@ -33,7 +33,7 @@ type Options struct {
 	Mountpoint string
 	Store      *attachment.Store
 	UID, GID   uint32   // owner of the directories and attachments
-	Local      *os.File // the directory that everything else is kept in; nil to refuse it
+	Local      *os.File // the directory that everything else is kept in, open until Wait returns; nil to refuse it
 	ReadOnly   bool
 	Absence    time.Duration // how long a name that was not found may be taken for free; 0 for not at all
 	Log        *slog.Logger

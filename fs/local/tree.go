@@ -38,7 +38,8 @@ type Tree struct {
 	census    *census
 }
 
-// New returns the tree below o.Dir.
+// New returns the tree below o.Dir, to be served with the rights that this process
+// has then.
 func New(o Options) (*Tree, error) {
 	t := &Tree{Options: o, fd: int(o.Dir.Fd()), chowns: os.Geteuid() == 0, census: newCensus()}
 	// Refused also where a filter of system calls does not know openat2.
