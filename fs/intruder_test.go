@@ -53,19 +53,32 @@ func writeFile(t testing.TB, path, content string) {
 // with the siege's directory as the working directory.
 func (s *siege) as(t testing.TB, uid int, do func()) {
 	t.Helper()
-	failed := make(chan error)
+	var err error
+	inThread(func() {
+		if err = becomeThread(uid, s.base); err == nil {
+			do()
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// inThread runs do in a thread that ends with it, and is not the first one: /proc
+// would take the whole process for that user's.
+func inThread(do func()) {
+	done := make(chan struct{})
 	go func() {
-		defer close(failed)
+		defer close(done)
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		if err := becomeThread(uid, s.base); err != nil {
-			failed <- err
+		if unix.Gettid() == unix.Getpid() {
+			inThread(do)
+			runtime.UnlockOSThread()
 			return
 		}
 		do()
 	}()
-	if err := <-failed; err != nil {
-		t.Fatal(err)
-	}
+	<-done
 }
 
 // becomeThread changes the user and the working directory of one thread.

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -120,16 +121,9 @@ func mount(t *testing.T) (base string) {
 // as runs do as a user in a directory, in a thread of its own.
 func as(t *testing.T, uid int, dir string, do func()) {
 	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		id := uintptr(uid)
-		if err := unix.Unshare(unix.CLONE_FS); err != nil {
-			t.Error(err)
-			return
-		}
-		if err := unix.Chdir(dir); err != nil {
+	id := uintptr(uid)
+	inThread(func() {
+		if err := errors.Join(unix.Unshare(unix.CLONE_FS), unix.Chdir(dir)); err != nil {
 			t.Error(err)
 			return
 		}
@@ -138,6 +132,22 @@ func as(t *testing.T, uid int, dir string, do func()) {
 				t.Error(errno)
 				return
 			}
+		}
+		do()
+	})
+}
+
+// inThread runs do in a thread that ends with it, and is not the first one: /proc
+// would take the whole process for that user's.
+func inThread(do func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		if unix.Gettid() == unix.Getpid() {
+			inThread(do)
+			runtime.UnlockOSThread()
+			return
 		}
 		do()
 	}()
