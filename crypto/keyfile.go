@@ -23,7 +23,8 @@ var keyEncoding = base64.StdEncoding.Strict()
 // ReadKeyFile reads the master key with the given id. The file holds the
 // standard base64 text of exactly 32 bytes, white space around it, and nothing
 // else. It is a regular file, or a link to one, that neither group nor others
-// have any permission for.
+// have any permission for. Errors do not name it: what is given as the path may
+// be the key itself.
 func ReadKeyFile(id uint32, path string) (MasterKey, error) {
 	text, err := readPrivate(path)
 	if err != nil {
@@ -32,42 +33,39 @@ func ReadKeyFile(id uint32, path string) (MasterKey, error) {
 	defer clear(text)
 	key, err := decodeKey(text)
 	if err != nil {
-		return MasterKey{}, fmt.Errorf("key file %s: %w", path, err)
+		return MasterKey{}, err
 	}
 	defer clear(key)
-	k, err := NewMasterKey(id, key)
-	if err != nil {
-		return MasterKey{}, fmt.Errorf("key file %s: %w", path, err)
-	}
-	return k, nil
+	return NewMasterKey(id, key)
 }
 
 func readPrivate(path string) ([]byte, error) {
 	// O_NONBLOCK: opening a named pipe would wait for a writer.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, fmt.Errorf("key file: %w: check the path, and that the file belongs to the user of this process", err)
+		return nil, fmt.Errorf("%w: check the path, and that the file belongs to the user of this process", errors.Unwrap(err))
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("key file: %w", err)
+		return nil, errors.Unwrap(err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("key file %s: it is no regular file: give the path of one", path)
+		return nil, errors.New("it is no regular file: give the path of one")
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("key file %s: mode %04o gives permissions to group or others: "+
-			"take them away with chmod 600", path, mode)
+		return nil, fmt.Errorf("mode %04o gives permissions to group or others: take them away with chmod 600", mode)
 	}
 	if info.Size() > maxKeyFileSize {
-		return nil, fmt.Errorf("key file %s: %d bytes are too many for a key: "+
-			"give the path of a key file", path, info.Size())
+		return nil, fmt.Errorf("%d bytes are too many for a key: give the path of a key file", info.Size())
 	}
 	text := make([]byte, info.Size())
 	if _, err := io.ReadFull(f, text); err != nil {
 		clear(text)
-		return nil, fmt.Errorf("key file %s: read: %w", path, err)
+		if at := new(fs.PathError); errors.As(err, &at) {
+			err = at.Err
+		}
+		return nil, fmt.Errorf("read: %w", err)
 	}
 	return text, nil
 }

@@ -75,8 +75,8 @@ func TestReadKeyFileRefusesContent(t *testing.T) {
 			if err == nil || k != (MasterKey{}) {
 				t.Fatalf("took it as %v", k)
 			}
-			if !strings.Contains(err.Error(), path) {
-				t.Errorf("%q does not name the file", err)
+			if strings.Contains(err.Error(), path) {
+				t.Errorf("%q repeats what was given as the path", err)
 			}
 			for _, part := range []string{text[:8], text[30:38], string(key[:4]), hex.EncodeToString(key[:4])} {
 				if strings.Contains(err.Error(), part) {
@@ -97,7 +97,7 @@ func TestReadKeyFileRefusesPermissions(t *testing.T) {
 			t.Errorf("%04o: took it", mode)
 			continue
 		}
-		for _, s := range []string{path, fmt.Sprintf("%04o", mode), "chmod 600"} {
+		for _, s := range []string{fmt.Sprintf("%04o", mode), "chmod 600"} {
 			if !strings.Contains(err.Error(), s) {
 				t.Errorf("%04o: %q does not say %q", mode, err, s)
 			}
@@ -121,7 +121,7 @@ func TestReadKeyFileRefusesWhatIsNoRegularFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{fifo, private, os.DevNull} {
-		if _, err := ReadKeyFile(3, path); err == nil || !strings.Contains(err.Error(), path+": it is no regular file") {
+		if _, err := ReadKeyFile(3, path); err == nil || !strings.HasPrefix(err.Error(), "it is no regular file") {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
@@ -130,8 +130,8 @@ func TestReadKeyFileRefusesWhatIsNoRegularFile(t *testing.T) {
 func TestReadKeyFileMissing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "missing.key")
 	_, err := ReadKeyFile(3, path)
-	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), path) {
-		t.Errorf("%v; want ErrNotExist and the path", err)
+	if !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), path) {
+		t.Errorf("%v; want ErrNotExist without the path, which may be the key", err)
 	}
 }
 

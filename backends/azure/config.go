@@ -38,7 +38,7 @@ func (c Config) check() error {
 		return err
 	}
 	if !validContainer(c.Container) {
-		return fmt.Errorf("container %q cannot be the name of a container: give 3 to 63 lower-case letters, digits and single hyphens", c.Container)
+		return errors.New("container cannot be the name of a container: give 3 to 63 lower-case letters, digits and single hyphens")
 	}
 	if err := c.checkTier(); err != nil {
 		return err
@@ -77,7 +77,7 @@ func (c Config) checkTier() error {
 	case blob.AccessTierArchive:
 		return errors.New(`access_tier "Archive" is of no use: objects there cannot be read; give "Hot", "Cool" or "Cold"`)
 	}
-	return fmt.Errorf(`access_tier %q is unknown: give "Hot", "Cool" or "Cold", or leave it out`, c.AccessTier)
+	return errors.New(`access_tier is unknown: give "Hot", "Cool" or "Cold", or leave it out`)
 }
 
 // validContainer follows "Naming and Referencing Containers, Blobs, and
@@ -105,11 +105,11 @@ func (c Config) connectionString() (backends.Secret, error) {
 	}
 	text, err := secretfile.Read(c.ConnectionStringFile)
 	if err != nil {
-		return backends.Secret{}, fmt.Errorf("connection_string_file %s: %w", c.ConnectionStringFile, err)
+		return backends.Secret{}, fmt.Errorf("connection_string_file: %w", err)
 	}
 	s := backends.NewSecret(strings.TrimSpace(string(text)))
 	if s.IsZero() {
-		return s, fmt.Errorf("connection_string_file %s is empty: put a connection string there", c.ConnectionStringFile)
+		return s, errors.New("connection_string_file is empty: put a connection string there")
 	}
 	return s, nil
 }

@@ -81,9 +81,9 @@ func TestOpenRefuses(t *testing.T) {
 		{func(c *Config) {
 			c.ConnectionString = backends.NewSecret("BlobEndpoint=TopSecret;SharedAccessSignature=x")
 		}, "connection string"},
-		{func(c *Config) { *c = fromFile(*c, "/nonexistent") }, "/nonexistent"},
+		{func(c *Config) { *c = fromFile(*c, "/nonexistent") }, "connection_string_file: no such file"},
 		{func(c *Config) { *c = fromFile(*c, empty) }, "is empty"},
-		{func(c *Config) { *c = fromFile(*c, open) }, open + ": mode 0644"},
+		{func(c *Config) { *c = fromFile(*c, open) }, "connection_string_file: mode 0644"},
 		{func(c *Config) { *c = fromURL(*c, "https://a.blob.core.windows.net/?sig=TopSecret") }, "account_url"},
 		{func(c *Config) { *c = fromURL(*c, "https://u:TopSecret@a.blob.core.windows.net/") }, "account_url"},
 		{func(c *Config) { *c = fromURL(*c, "http://a.blob.core.windows.net") }, "account_url"},

@@ -141,11 +141,11 @@ func findCredentials(cfg Config, base http.RoundTripper) (*auth.Credentials, err
 	}
 	key, err := secretfile.Read(cfg.ServiceAccountFile)
 	if err != nil {
-		return nil, fmt.Errorf("gcs: service_account_file %s: %w", cfg.ServiceAccountFile, err)
+		return nil, fmt.Errorf("gcs: service_account_file: %w", err)
 	}
 	creds, err := credentials.NewCredentialsFromJSON(credentials.ServiceAccount, key, options)
-	if err != nil {
-		return nil, fmt.Errorf("gcs: service_account_file %s is no key of a service account: %w", cfg.ServiceAccountFile, err)
+	if err != nil { // which may quote the file
+		return nil, errors.New("gcs: service_account_file is no key of a service account: give the JSON file that Google has made for one")
 	}
 	return creds, nil
 }

@@ -42,7 +42,7 @@ func TestOpenRefuses(t *testing.T) {
 		"scheme, host":       func(c *Config) { c.Endpoint = "https://user:p4ss@storage.example.com" },
 		"port: remove":       func(c *Config) { c.Endpoint = "https://storage.example.com/p4ss" },
 		"needs an https":     func(c *Config) { c.ServiceAccountFile = missing },
-		missing:              func(c *Config) { c.ServiceAccountFile, c.Endpoint = missing, "" },
+		"no such file":       func(c *Config) { c.ServiceAccountFile, c.Endpoint = missing, "" },
 		"no key of a":        func(c *Config) { c.ServiceAccountFile, c.Endpoint = empty, "" },
 		"mode 0644":          func(c *Config) { c.ServiceAccountFile, c.Endpoint = exposed, "" },
 	} {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -46,9 +47,14 @@ func DefaultConfig() Config {
 
 // check refuses what no bucket can be opened with.
 func (c Config) check() error {
+	bucketName, regionName := regexp.MustCompile(`^[A-Za-z0-9._-]{1,255}$`), regexp.MustCompile(`^[A-Za-z0-9_-]{0,32}$`)
 	switch {
 	case c.Bucket == "":
 		return errors.New("s3: bucket is missing: give the name of the bucket")
+	case !bucketName.MatchString(c.Bucket): // not repeated: it may be a secret
+		return errors.New("s3: bucket cannot be the name of a bucket: give letters, digits, dots and hyphens alone")
+	case !regionName.MatchString(c.Region):
+		return errors.New("s3: region cannot be the name of a region: give one as us-east-1")
 	case c.AccessKey == "" && (!c.SecretKey.IsZero() || c.SecretKeyFile != ""):
 		return errors.New("s3: a secret key is given without access_key: give both or neither")
 	case c.AccessKey != "" && c.SecretKey.IsZero() && c.SecretKeyFile == "":
@@ -61,7 +67,7 @@ func (c Config) check() error {
 	switch c.ServerSideEncryption {
 	case "", "AES256", "aws:kms":
 	default:
-		return fmt.Errorf(`s3: server_side_encryption %q is unknown: use "", "AES256" or "aws:kms"`, c.ServerSideEncryption)
+		return errors.New(`s3: server_side_encryption is unknown: use "", "AES256" or "aws:kms"`)
 	}
 	if slices.Contains([]string{"GLACIER", "DEEP_ARCHIVE"}, c.StorageClass) {
 		return fmt.Errorf("s3: storage_class %s is an archive, from which nothing can be read at once: "+
@@ -94,11 +100,11 @@ func (c Config) secretKey() (string, error) {
 	}
 	text, err := secretfile.Read(c.SecretKeyFile)
 	if err != nil {
-		return "", fmt.Errorf("s3: secret_key_file %s: %w", c.SecretKeyFile, err)
+		return "", fmt.Errorf("s3: secret_key_file: %w", err)
 	}
 	words := strings.Fields(string(text))
 	if len(words) != 1 {
-		return "", fmt.Errorf("s3: secret_key_file %s: it must hold the secret key and nothing else", c.SecretKeyFile)
+		return "", errors.New("s3: secret_key_file: it must hold the secret key and nothing else")
 	}
 	return words[0], nil
 }

@@ -3,6 +3,7 @@ package s3
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -85,11 +86,11 @@ func (s sender) RoundTrip(req *http.Request) (*http.Response, error) { return s.
 func readCertificates(path string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("s3: ca_certificates: %w", err)
+		return nil, fmt.Errorf("s3: ca_certificates: %w: give the path of a file in PEM format", errors.Unwrap(err))
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("s3: ca_certificates %s holds no certificate: give a file in PEM format", path)
+		return nil, errors.New("s3: ca_certificates: the file holds no certificate: give one in PEM format")
 	}
 	return pool, nil
 }

@@ -7,6 +7,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
 
 	"orthanc-bucketfs/cmd/internal/logqueue"
@@ -64,9 +66,18 @@ func findCommand(name string) (command, error) {
 		}
 	}
 	if len(name) > 0 && name[0] == '-' {
-		return command{}, usagef("flag %s stands before the command; write '%s COMMAND [flags]'", name, program)
+		return command{}, usagef("flag %s stands before the command; write '%s COMMAND [flags]'", shownWord(name), program)
 	}
-	return command{}, usagef("unknown command %q; '%s help' lists the commands", name, program)
+	return command{}, usagef("unknown command %s; '%s help' lists the commands", shownWord(name), program)
+}
+
+// shownWord quotes an argument that looks like a word or the name of a file.
+// Another may be a secret.
+func shownWord(s string) string {
+	if len(s) <= 16 && strings.Trim(s, ".-abcdefghijklmnopqrstuvwxyz") == "" {
+		return strconv.Quote(s)
+	}
+	return "(which is not shown)"
 }
 
 // flagSet returns the set a command adds its flags to before it calls parse.
@@ -89,7 +100,7 @@ func (c *call) parse(flags *flag.FlagSet) ([]string, error) {
 	case flags.NArg() < len(c.operands):
 		return nil, usagef("%s: %s is missing; see '%s %s -h'", c.name, c.operands[flags.NArg()], program, c.name)
 	case flags.NArg() > len(c.operands):
-		return nil, usagef("%s: unexpected argument %q; see '%s %s -h'", c.name, flags.Arg(len(c.operands)), program, c.name)
+		return nil, usagef("%s: unexpected argument %s; see '%s %s -h'", c.name, shownWord(flags.Arg(len(c.operands))), program, c.name)
 	}
 	return flags.Args(), nil
 }

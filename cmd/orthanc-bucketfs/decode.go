@@ -34,10 +34,37 @@ func decodeConfig(file, text string) (Config, error) {
 func syntaxFault(file string, err error) error {
 	var syntax toml.ParseError
 	if errors.As(err, &syntax) {
-		return &configError{file: file, line: syntax.Position.Line, err: fmt.Errorf("not valid TOML: %s", syntax.Message),
+		return &configError{file: file, line: syntax.Position.Line, err: fmt.Errorf("not valid TOML: %s", syntaxMeaning(syntax.Message)),
 			remedy: "mend the line; config.toml.example shows every key"}
 	}
-	return &configError{file: file, err: err}
+	return &configError{file: file, err: errors.New("a value cannot be taken"), remedy: "compare it with config.toml.example"}
+}
+
+// syntaxMeaning says in words of our own what the decoder means. It quotes what
+// it did not expect, which may be a secret without its quotes.
+func syntaxMeaning(message string) string {
+	for _, known := range []struct{ part, meaning string }{
+		{"has already been defined", "a key or a table is there twice"},
+		{"was already created", "a key or a table is there twice"},
+		{"is not a table", "a table has the name of a key"},
+		{"unexpected EOF", "the file ends in the middle of something, as after a quote without a second one"},
+		{"cannot contain newlines", "a string has no closing quote"},
+		{"invalid escape", `a backslash in "..." stands before what it cannot escape; write the string in '...'`},
+		{"after '\\", `a backslash in "..." stands before what it cannot escape; write the string in '...'`},
+		{"UTF-8", "it is not written in UTF-8"},
+		{"control characters", "it has a control character"},
+		{"expected value", "a value is missing, or is a string without quotes"},
+		{"nvalid", "a value is no number and no time, or is a string without quotes"},
+		{"number", "a value is no number, or is a string without quotes"},
+		{"digit", "a value is no number, or is a string without quotes"},
+		{"out of range", "a number is too large"},
+		{"expected '.' or '='", "after the name of a key there is no equals sign"},
+	} {
+		if strings.Contains(message, known.part) {
+			return known.meaning
+		}
+	}
+	return "something stands where it cannot be"
 }
 
 // checkShape finds the keys in value that t does not have, and the values of

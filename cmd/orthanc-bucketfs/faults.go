@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -24,13 +25,27 @@ func (e *configError) Error() string {
 		fmt.Fprintf(&text, ":%d", e.line)
 	}
 	if e.key != "" {
-		fmt.Fprintf(&text, ": %s", e.key)
+		fmt.Fprintf(&text, ": %s", shownKey(e.key))
 	}
 	fmt.Fprintf(&text, ": %s", e.err)
 	if e.remedy != "" {
 		fmt.Fprintf(&text, ": %s", e.remedy)
 	}
 	return text.String()
+}
+
+// shownKey is key as far as its parts look like names. One that does not may be
+// a secret that stands where a name belongs.
+func shownKey(key string) string {
+	name := `(?:[A-Za-z]?[a-z_]{0,29}|[A-Z_]{1,12})[0-9]?(?:\[[0-9]+\])*`
+	shown := regexp.MustCompile(`^` + name + `(?:\.` + name + `)*`).FindString(key)
+	switch rest := key[len(shown):]; {
+	case rest == "":
+		return key
+	case rest[0] != '.': // in the middle of a part
+		shown = shown[:max(0, strings.LastIndex(shown, "."))]
+	}
+	return strings.TrimPrefix(shown+".(a name that is not shown)", ".")
 }
 
 func (e *configError) Unwrap() error { return e.err }

@@ -20,7 +20,7 @@ func (c Config) keyRing() (*crypto.KeyRing, error) {
 	for _, file := range c.Encryption.keyFiles() {
 		key, err := crypto.ReadKeyFile(uint32(*file.ID), file.Path)
 		if err != nil {
-			f.add(file.name+".path", "", "%w", err)
+			f.add(file.name+".path", "", "%s%w", shownPath(file.Path), err)
 			continue
 		}
 		keys = append(keys, key.RetiredAfter(file.notAfter))

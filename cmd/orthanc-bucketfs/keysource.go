@@ -70,32 +70,28 @@ func openConfiguredKeys(file string, lookupEnv func(string) (string, bool)) (*cr
 	return keys, limit, nil
 }
 
-// keyFlags collects the uses of --key.
-type keyFlags []keyFlag
-
-type keyFlag struct {
-	id   uint32
-	path string
-}
+// keyFlags collects the uses of --key. What is wrong with one is found when it
+// is opened: package flag would repeat it.
+type keyFlags []string
 
 func (k *keyFlags) String() string { return "" }
 
 func (k *keyFlags) Set(value string) error {
-	text, path, ok := strings.Cut(value, "=")
-	id, err := strconv.ParseUint(text, 10, 32)
-	if !ok || err != nil || path == "" {
-		return errors.New("write ID=FILE, with an ID from 0 to 4294967295")
-	}
-	*k = append(*k, keyFlag{uint32(id), path})
+	*k = append(*k, value)
 	return nil
 }
 
 func (k keyFlags) open() (*crypto.KeyRing, error) {
 	var keys []crypto.MasterKey
-	for _, f := range k {
-		key, err := crypto.ReadKeyFile(f.id, f.path)
+	for _, value := range k {
+		text, path, ok := strings.Cut(value, "=")
+		id, err := strconv.ParseUint(text, 10, 32)
+		if !ok || err != nil || path == "" {
+			return nil, errors.New("write ID=FILE, with an ID from 0 to 4294967295")
+		}
+		key, err := crypto.ReadKeyFile(uint32(id), path)
 		if err != nil {
-			return nil, fmt.Errorf("id %d: %w", f.id, err)
+			return nil, fmt.Errorf("id %d: %s%w", id, shownPath(path), err)
 		}
 		keys = append(keys, key)
 	}

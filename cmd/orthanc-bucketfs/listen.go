@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -15,22 +15,22 @@ func (f *faults) checkMetrics(m Metrics) {
 		return
 	}
 	if err := checkAddress(m.Listen); err != nil {
-		f.add("metrics.listen", `write host and port, as in "127.0.0.1:9108"`, "%q: %w", m.Listen, err)
+		f.add("metrics.listen", `write host and port, as in "127.0.0.1:9108"`, "%w", err)
 		return
 	}
 	if m.Profiling && !isLoopback(m.Listen) {
 		f.add("metrics.profiling", "listen on 127.0.0.1 or [::1], or remove it",
-			"is true while metrics.listen is %q: profiles may hold what is in memory, and others could reach them", m.Listen)
+			"is true while metrics.listen is no address of this machine alone: profiles may hold what is in memory, and others could reach them")
 	}
 }
 
 func checkAddress(address string) error {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return fmt.Errorf("it is no address: %w", err)
+		return errors.New("is no address with a port")
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return fmt.Errorf("%q is no port", port)
+		return errors.New("has no port from 1 to 65535")
 	}
 	return nil
 }

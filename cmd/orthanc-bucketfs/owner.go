@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -17,11 +18,11 @@ func splitOwner(owner string) (userName, groupName string, err error) {
 	case owner == "":
 		return "", "", nil
 	case userName == "":
-		return "", "", fmt.Errorf("%q has no user", owner)
+		return "", "", errors.New("has no user")
 	case hasGroup && groupName == "":
-		return "", "", fmt.Errorf("%q has no group after the colon", owner)
+		return "", "", errors.New("has no group after the colon")
 	case strings.ContainsAny(userName+groupName, ": \t\r\n"):
-		return "", "", fmt.Errorf("%q has more than a user and a group", owner)
+		return "", "", errors.New("has more than a user and a group")
 	}
 	return userName, groupName, nil
 }
@@ -48,7 +49,7 @@ func resolveOwner(owner string) (uid, gid uint32, err error) {
 		}
 	}
 	if account.Gid == "" {
-		return 0, 0, fmt.Errorf("user %s has no account to take the group from: write \"%s:GROUP\"", userName, userName)
+		return 0, 0, errors.New("the user has no account to take the group from: write \"USER:GROUP\"")
 	}
 	if uid, err = parseID(account.Uid); err != nil {
 		return 0, 0, err
@@ -64,7 +65,7 @@ func lookupUser(name string) (user.User, error) {
 		return *account, nil
 	}
 	if !isNumber(name) {
-		return user.User{}, fmt.Errorf("%w: create the account, or name another", err)
+		return user.User{}, errors.New("there is no such user: create the account, or name another")
 	}
 	// user.LookupId would find root for a number that is 0 in 32 bits.
 	if _, err := parseID(name); err != nil {
@@ -84,7 +85,7 @@ func lookupGroup(name string) (gid string, err error) {
 	if isNumber(name) {
 		return name, nil
 	}
-	return "", fmt.Errorf("%w: create the group, or name another", err)
+	return "", errors.New("there is no such group: create the group, or name another")
 }
 
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
@@ -93,7 +94,7 @@ func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") =
 func parseID(text string) (uint32, error) {
 	id, err := strconv.ParseUint(text, 10, 32)
 	if err != nil || id == math.MaxUint32 {
-		return 0, fmt.Errorf("%s is no user or group id: write one below %d", text, uint32(math.MaxUint32))
+		return 0, fmt.Errorf("a user or group id is too large: write one below %d", uint32(math.MaxUint32))
 	}
 	return uint32(id), nil
 }

@@ -2,7 +2,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -21,18 +21,18 @@ type place struct {
 func (f *faults) expandPath(key string, value *string, lookupEnv func(string) (string, bool)) place {
 	path, err := expand(*value, lookupEnv)
 	if err != nil {
-		f.add(key, "", "%q: %w", *value, err)
+		f.add(key, "", "%w", err)
 		return place{}
 	}
 	switch {
 	case path == "":
 		f.add(key, "write an absolute path", "is not set")
 	case !filepath.IsAbs(path):
-		f.add(key, "write an absolute path, from / on", "%q is a relative path", path)
+		f.add(key, "write an absolute path, from / on", "is no absolute path")
 	case strings.ContainsRune(path, 0):
-		f.add(key, "remove it", "%q holds a NUL character", path)
+		f.add(key, "remove it", "holds a NUL character")
 	case filepath.Clean(path) != path:
-		f.add(key, fmt.Sprintf("write %q", filepath.Clean(path)), "%q is not in its shortest form", path)
+		f.add(key, "write it without empty parts, . and .., and without / at its end", "is not in its shortest form")
 	case path == "/":
 		f.add(key, "name a directory of its own", "is the root of the file system")
 	default:
@@ -96,18 +96,31 @@ func resolve(path string) string {
 	return filepath.Join(resolve(parent), filepath.Base(path))
 }
 
+// shownPath is how an error begins that is about path, a file that holds a
+// secret: with the path if there is something, or might be, and with nothing if
+// it may be the secret itself.
+func shownPath(path string) string {
+	_, err := os.Lstat(path)
+	if dir := filepath.Dir(path); err != nil && filepath.IsAbs(path) && dir != "/" {
+		_, err = os.Stat(dir)
+	}
+	if err != nil {
+		return ""
+	}
+	return path + ": "
+}
+
 // keepApart reports a that is b, is inside of b, or contains b.
 func (f *faults) keepApart(a, b place, why string) {
 	if relation := a.relation(b); relation != "" {
-		f.add(a.key, "choose a directory apart from it", "%q %s %s %q, and %s", a.path, relation, b.key, b.path, why)
+		f.add(a.key, "choose a directory apart from it", "%s %s, and %s", relation, b.key, why)
 	}
 }
 
 // keepOut reports a file that is inside of dir.
 func (f *faults) keepOut(file, dir place, why string) {
 	if file.relation(dir) == isInside {
-		f.add(file.key, "move it to a directory that only the daemon can read", "%q %s %s %q, and %s",
-			file.path, isInside, dir.key, dir.path, why)
+		f.add(file.key, "move it to a directory that only the daemon can read", "%s %s, and %s", isInside, dir.key, why)
 	}
 }
 

@@ -130,7 +130,7 @@ func TestFailedStartSaysWhy(t *testing.T) {
 	cmd := programCommand(t, "mount", "--config", config)
 	cmd.Stderr = &stderr
 	err := cmd.Run()
-	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != exitUsage || !strings.Contains(stderr.String(), `"loud" is no level`) {
+	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != exitUsage || !strings.Contains(stderr.String(), `log.level: is no level`) {
 		t.Errorf("%v, %s", err, &stderr)
 	}
 }

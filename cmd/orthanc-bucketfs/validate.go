@@ -19,7 +19,7 @@ func (c *Config) Validate(lookupEnv func(string) (string, bool)) error {
 	f.checkChoices(c)
 	if c.RootPath != "" && backends.CheckKey("", c.RootPath) != nil {
 		f.add("root_path", `write names with single slashes between them, as in "hospital/ct", or ""`,
-			"%q: %w", c.RootPath, backends.ErrInvalidKey)
+			"%w", backends.ErrInvalidKey)
 	}
 	if _, _, err := splitOwner(c.Owner); err != nil {
 		f.add("owner", `write "USER:GROUP" or "USER", or "" for whoever mounts`, "%w", err)
@@ -46,20 +46,20 @@ func (f *faults) checkChoices(c *Config) {
 	case "":
 		f.add("backend", `write "s3", "azure", "gcs" or "dir"`, "is not set and has no default")
 	default:
-		f.add("backend", `write "s3", "azure", "gcs" or "dir"`, "%q is no backend", c.Backend)
+		f.add("backend", `write "s3", "azure", "gcs" or "dir"`, "is no backend")
 	}
 	if _, ok := parseLayout(c.Layout); !ok {
-		f.add("layout", `write "legacy", or "flat" for a bucket of the plugin's that has flat names`, "%q is no layout", c.Layout)
+		f.add("layout", `write "legacy", or "flat" for a bucket of the plugin's that has flat names`, "is no layout")
 	}
 	if c.SoleWriter && c.FallbackDir != "" {
 		f.add("sole_writer", "set it when all files are imported and fallback_dir is removed",
 			"is true while there is a fallback_dir, from which import brings files into the bucket")
 	}
 	if _, ok := parseLevel(c.Log.Level); !ok {
-		f.add("log.level", `write "debug", "info", "warn" or "error"`, "%q is no level", c.Log.Level)
+		f.add("log.level", `write "debug", "info", "warn" or "error"`, "is no level")
 	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {
-		f.add("log.format", `write "text" or "json"`, "%q is no format", c.Log.Format)
+		f.add("log.format", `write "text" or "json"`, "is no format")
 	}
 }
 

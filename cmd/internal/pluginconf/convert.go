@@ -109,8 +109,8 @@ func (c *conversion) mountpoint() {
 func (c *conversion) rootPath() {
 	path := strings.TrimRight(c.plugin.text("RootPath"), "/")
 	if path != "" && (path == "." || !fs.ValidPath(path)) {
-		c.plugin.fault("RootPath", "%q cannot be written as root_path, which has names with single slashes between them: "+
-			"copy the objects to such a prefix", path)
+		c.plugin.fault("RootPath", "cannot be written as root_path, which has names with single slashes between them: "+
+			"copy the objects to such a prefix")
 		return
 	}
 	c.keep("root_path", path)
@@ -128,7 +128,7 @@ func (c *conversion) layout() {
 	case structure == "legacy":
 		c.set("layout", "legacy")
 	default:
-		c.plugin.fault("StorageStructure", `%q is neither "flat" nor "legacy": correct it`, structure)
+		c.plugin.fault("StorageStructure", `is neither "flat" nor "legacy": correct it`)
 	}
 }
 
@@ -136,6 +136,6 @@ func (c *conversion) layout() {
 // does not repeat what they are set to.
 func (c *conversion) unknown() {
 	for _, option := range c.plugin.unasked() {
-		c.leftOut(c.plugin.name(option), "the plugin has no option of that name.")
+		c.leftOut(c.plugin.shown(option), "the plugin has no option of that name.")
 	}
 }

@@ -3,6 +3,7 @@ package pluginconf
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -42,7 +43,7 @@ func (c *conversion) keys(crypto *section) {
 		c.set("max_concurrent_input_mib", n)
 	}
 	for _, option := range crypto.unasked() {
-		c.leftOut(crypto.name(option), "the plugin has no option of that name.")
+		c.leftOut(crypto.shown(option), "the plugin has no option of that name.")
 	}
 }
 
@@ -72,6 +73,10 @@ func masterKey(crypto *section, name string, value any) (table string, ok bool) 
 		path, isText := pair[1].(string)
 		if variable, found := unsetVariable(path); found {
 			crypto.fault(name, "the environment variable %s is not set: set it as Orthanc's service has it", variable)
+			return "", false
+		}
+		if isText && !filepath.IsAbs(path) { // not repeated: it may be the key
+			crypto.fault(name, "names no absolute path to a key file: correct it")
 			return "", false
 		}
 		if id, err := strconv.ParseUint(strings.TrimSpace(number.String()), 10, 32); err == nil && isText {

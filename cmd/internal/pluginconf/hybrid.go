@@ -15,7 +15,7 @@ func (c *conversion) hybrid() {
 		c.comment("HybridMode \"WriteToFileSystem\" has no equivalent: every new file goes to the bucket. What is not in the bucket is " +
 			"read from the old directory.")
 	default:
-		c.plugin.fault("HybridMode", `%q is neither "Disabled" nor "WriteToObjectStorage" nor "WriteToFileSystem": correct it`, mode)
+		c.plugin.fault("HybridMode", `is neither "Disabled" nor "WriteToObjectStorage" nor "WriteToFileSystem": correct it`)
 		return
 	}
 	c.comment("Before the first mount, move what is in the StorageDirectory there, or name another place.")

@@ -38,7 +38,7 @@ func (c *conversion) s3Endpoint() {
 	if endpoint != "" && !strings.Contains(endpoint, "://") {
 		endpoint = "https://" + endpoint
 	}
-	if strings.Contains(endpoint, "@") { // not repeated: it may hold a password
+	if strings.ContainsAny(endpoint, "@?#") { // not repeated: it may hold a password
 		c.plugin.fault("Endpoint", "holds more than an address: move the credentials to AccessKey and SecretKey")
 		return
 	}

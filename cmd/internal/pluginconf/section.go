@@ -3,6 +3,7 @@ package pluginconf
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 )
 
@@ -37,6 +38,15 @@ func (s *section) name(option string) string {
 		return option
 	}
 	return s.path + "." + option
+}
+
+// shown is the name of an option that nobody knows, unless it does not look like
+// one: then it may be a secret.
+func (s *section) shown(option string) string {
+	if !regexp.MustCompile(`^([A-Z]{1,9}[a-z]{1,14}[0-9]?){1,6}$`).MatchString(option) || len(option) > 30 {
+		option = "(a name that is not shown)"
+	}
+	return s.name(option)
 }
 
 func (s *section) fault(option, format string, args ...any) {
