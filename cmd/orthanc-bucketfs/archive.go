@@ -90,6 +90,7 @@ func (c *call) archiveIn(ctx context.Context, cfg Config, flags archiveFlags, ex
 		return fits.Err
 	}
 	_ = logFindings(log)(fits)
+	_ = logFindings(log)(configurationFinding(*flags.config, cfg, nil))
 	s, err := openStack(ctx, cfg, log, hooks{})
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path"
+	"path/filepath"
 	"syscall"
 
 	"orthanc-bucketfs/backends"
@@ -82,6 +83,9 @@ func bench(ctx context.Context, c *call) error {
 
 // runBench measures, and deletes what it has stored, whatever happens.
 func runBench(ctx context.Context, c *call, cfg Config, p benchPlan) (report benchReport, err error) {
+	if err := p.checkMount(); err != nil {
+		return report, err
+	}
 	count := new(requestCounter)
 	bucket, closer, err := openBucket(ctx, cfg, count.observe)
 	if err != nil {
@@ -109,6 +113,25 @@ func runBench(ctx context.Context, c *call, cfg Config, p benchPlan) (report ben
 		}
 	}
 	return report, nil
+}
+
+// checkMount refuses a directory that would be filled in a mount's place.
+func (p benchPlan) checkMount() error {
+	if p.mount == "" {
+		return nil
+	}
+	dir, err := filepath.Abs(p.mount)
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	if err != nil {
+		return usagef("bench: --mount: %w", err)
+	}
+	served, err := isServed(dir)
+	if err == nil && !served {
+		err = usagef("bench: --mount: no bucket is mounted there: name the mount point of a daemon that runs")
+	}
+	return err
 }
 
 // removeScratch deletes the objects of this run, and tells where they are if it

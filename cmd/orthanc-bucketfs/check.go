@@ -58,7 +58,7 @@ func check(ctx context.Context, c *call) error {
 // examine goes as far as what it has found allows.
 func (l *checklist) examine(ctx context.Context, file string, lookupEnv func(string) (string, bool)) {
 	cfg, err := loadConfig(file, lookupEnv)
-	l.add(backends.Finding{Item: "configuration", Detail: file, Err: err})
+	l.add(configurationFinding(file, cfg, err))
 	if err != nil {
 		l.skip("configuration", "everything else")
 		return

@@ -2,10 +2,13 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"time"
 
+	"orthanc-bucketfs/backends"
 	"orthanc-bucketfs/backends/azure"
 	"orthanc-bucketfs/backends/gcs"
 	"orthanc-bucketfs/backends/s3"
@@ -95,7 +98,7 @@ func defaultConfig() Config {
 // loadConfig reads, decodes and validates a file. Its errors are *configError,
 // joined and sorted by line if there are several.
 func loadConfig(file string, lookupEnv func(string) (string, bool)) (Config, error) {
-	text, err := os.ReadFile(file)
+	text, mode, err := readFile(file)
 	if err != nil {
 		return Config{}, &configError{file: file, err: withoutPath(err), remedy: "name a file that can be read with --config FILE"}
 	}
@@ -103,10 +106,40 @@ func loadConfig(file string, lookupEnv func(string) (string, bool)) (Config, err
 	if err != nil {
 		return Config{}, err
 	}
+	cfg.origin.mode = mode
 	if err := cfg.Validate(lookupEnv); err != nil {
 		return Config{}, err
 	}
 	return cfg, nil
+}
+
+// readFile returns a file's content and the permissions it has.
+func readFile(path string) ([]byte, fs.FileMode, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	text, err := io.ReadAll(f)
+	return text, info.Mode().Perm(), err
+}
+
+// exposure is empty unless others can read a secret that is in the file itself.
+// It stops nothing: an upgrade that refused such a file would be an outage.
+func (c Config) exposure() string {
+	if c.origin.mode&0o044 == 0 || c.S3.SecretKey.IsZero() && c.Azure.ConnectionString.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("mode %04o lets others read the secret in it: take that away with chmod 600, and get a new secret", c.origin.mode)
+}
+
+// configurationFinding tells what became of reading the configuration.
+func configurationFinding(file string, cfg Config, err error) backends.Finding {
+	return backends.Finding{Item: "configuration", Detail: file, Warning: cfg.exposure(), Err: err}
 }
 
 // withoutPath takes off what would repeat the name of the file.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
@@ -53,6 +54,7 @@ func (e *configError) Unwrap() error { return e.err }
 // origin tells where in which file the values of a configuration stand.
 type origin struct {
 	file  string
+	mode  fs.FileMode    // its permissions
 	lines map[string]int // as keyLines returns them
 }
 

@@ -130,7 +130,7 @@ func (m *mounting) mount(ctx context.Context, s *stack) error {
 		return err
 	}
 	list := &checklist{report: logFindings(m.log)}
-	list.add(m.memory)
+	list.add(configurationFinding(m.reloader.file, m.cfg, nil), m.memory)
 	list.preflight(ctx, m.cfg, s)
 	if err := list.err(); err != nil {
 		return err
