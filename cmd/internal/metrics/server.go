@@ -39,7 +39,8 @@ type Server struct {
 // mount answers; /readyz, whether the store could be reached lately as well, and
 // nothing is refused because it does not answer.
 // With profiling it serves Go's profiles, too, which hold names of functions,
-// and for whoever asks cleverly enough contents of memory.
+// and for whoever asks cleverly enough contents of memory. On loopback it answers
+// only those who ask for an address or for localhost.
 func (m *Metrics) Serve(l net.Listener, h Health, profiling bool, log *slog.Logger) *Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", m.Handler())
@@ -49,9 +50,13 @@ func (m *Metrics) Serve(l net.Listener, h Health, profiling bool, log *slog.Logg
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	}
+	var handler http.Handler = mux
+	if onLoopback(l) {
+		handler = local(mux)
+	}
 	s := &Server{
 		http: &http.Server{
-			Handler:           mux,
+			Handler:           handler,
 			ReadHeaderTimeout: readTimeout,
 			ReadTimeout:       readTimeout,
 			WriteTimeout:      writeTimeout,
@@ -63,7 +68,7 @@ func (m *Metrics) Serve(l net.Listener, h Health, profiling bool, log *slog.Logg
 	}
 	go func() {
 		defer close(s.done)
-		if err := s.http.Serve(l); err != http.ErrServerClosed {
+		if err := s.http.Serve(&visitors{Listener: l}); err != http.ErrServerClosed {
 			log.Error("metrics are not served any more", "address", l.Addr().String(), "error", err)
 		}
 	}()
