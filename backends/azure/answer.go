@@ -13,7 +13,7 @@ import (
 // answer says what an answer of the service means for op. The codes are those
 // of "Blob service error codes" in the documentation of the REST API.
 func (b *Bucket) answer(op string, resp *azcore.ResponseError) *answer {
-	a := &answer{status: resp.StatusCode, code: resp.ErrorCode, requestID: requestID(resp.RawResponse)}
+	a := &answer{status: resp.StatusCode, code: backends.Told(resp.ErrorCode), requestID: requestID(resp.RawResponse)}
 	a.meaning = meaning(op, a.status, bloberror.Code(a.code))
 	a.advice = b.advice(a.status, bloberror.Code(a.code))
 	return a

@@ -108,7 +108,7 @@ func (b *Bucket) remove(ctx context.Context, key, version string) error {
 
 // describe returns an error rather than an object without a version.
 func describe(key string, size int64, etag *azcore.ETag, modified *time.Time) (backends.Object, error) {
-	if etag == nil || modified == nil {
+	if etag == nil || modified == nil || size < 0 {
 		return backends.Object{}, errIncomplete
 	}
 	// Headers have the ETag in quotes, listings do not.

@@ -51,7 +51,7 @@ func open(ctx context.Context, cfg Config, sz sizes, observe ...backends.Observe
 	}
 	pool, budget := httpconn.NewPool(httpconn.For(cfg.Limits)), new(retry.Budget)
 	transport := newTransport(pool)
-	client, err := newClient(cfg, sz, budget, httpconn.Observe(httpconn.Watched(transport), observe...))
+	client, err := newClient(cfg, sz, budget, httpconn.Observe(httpconn.Watched(httpconn.Guarded(transport)), observe...))
 	if err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"orthanc-bucketfs/backends"
 )
 
 const maxAnswer = 8 << 10 // bytes of an error's description that are read
@@ -53,9 +55,9 @@ func parseAnswer(body []byte) *answer {
 		}
 	}
 	if json.Unmarshal(body, &j) == nil {
-		a := &answer{message: j.Error.Message}
+		a := &answer{message: backends.Told(j.Error.Message)}
 		if len(j.Error.Errors) > 0 {
-			a.code = j.Error.Errors[0].Reason
+			a.code = backends.Told(j.Error.Errors[0].Reason)
 		}
 		return a
 	}
@@ -65,7 +67,7 @@ func parseAnswer(body []byte) *answer {
 		Message string
 	}
 	if xml.Unmarshal(body, &x) == nil {
-		return &answer{code: x.Code, message: x.Message}
+		return &answer{code: backends.Told(x.Code), message: backends.Told(x.Message)}
 	}
 	return new(answer)
 }

@@ -43,13 +43,15 @@ func (b *Bucket) list(ctx context.Context, c *call, opts backends.ListOptions) (
 		if err != nil {
 			return backends.Page{}, unlisted(ctx, c, err)
 		}
-		add(&page, attrs)
+		if err := add(&page, attrs); err != nil {
+			return backends.Page{}, err
+		}
 	}
 	page.Next = it.PageInfo().Token
 	return page, nil
 }
 
-func add(page *backends.Page, attrs *storage.ObjectAttrs) {
+func add(page *backends.Page, attrs *storage.ObjectAttrs) error {
 	key := strings.TrimSuffix(attrs.Prefix, "/")
 	if attrs.Prefix == "" {
 		key = attrs.Name
@@ -59,8 +61,13 @@ func add(page *backends.Page, attrs *storage.ObjectAttrs) {
 	case attrs.Prefix != "":
 		page.Prefixes = append(page.Prefixes, attrs.Prefix)
 	default:
-		page.Objects = append(page.Objects, describe(attrs))
+		obj, err := describe(attrs)
+		if err != nil {
+			return err
+		}
+		page.Objects = append(page.Objects, obj)
 	}
+	return nil
 }
 
 // unlisted translates the error of a listing, for which 404 can mean only one

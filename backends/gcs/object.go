@@ -28,7 +28,7 @@ func (b *Bucket) stat(ctx context.Context, c *call, key string) (backends.Object
 	attrs, err := b.handle(key).Attrs(ctx)
 	switch {
 	case err == nil:
-		return describe(attrs), nil
+		return describe(attrs)
 	case missing(c):
 		return backends.Object{}, b.absent(ctx, c)
 	default:
@@ -112,13 +112,16 @@ func (b *Bucket) handle(key string) *storage.ObjectHandle {
 	return b.sdk.Bucket(b.cfg.Bucket).Object(key)
 }
 
-func describe(attrs *storage.ObjectAttrs) backends.Object {
+func describe(attrs *storage.ObjectAttrs) (backends.Object, error) {
+	if attrs.Size < 0 {
+		return backends.Object{}, errors.New("the service gives the object a negative size")
+	}
 	return backends.Object{
 		Key:      attrs.Name,
 		Size:     attrs.Size,
 		Modified: attrs.Created,
 		Version:  version(attrs.Generation),
-	}
+	}, nil
 }
 
 func version(generation int64) string { return strconv.FormatInt(generation, 10) }

@@ -73,7 +73,7 @@ func Open(ctx context.Context, cfg Config, observe ...backends.Observer) (*Bucke
 		largestSingle: largestSingle,
 		uploadPiece:   uploadPiece,
 	}
-	if b.client, err = newClient(cfg, endpoint, httpconn.Observe(httpconn.Watched(b.base), observe...)); err != nil {
+	if b.client, err = newClient(cfg, endpoint, httpconn.Observe(httpconn.Watched(httpconn.Guarded(b.base)), observe...)); err != nil {
 		return nil, err
 	}
 	if err := b.connect(ctx); err != nil {

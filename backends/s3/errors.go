@@ -106,7 +106,7 @@ func answer(err error) *apiError {
 		}
 	}
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
-		api.code, api.message = e.ErrorCode(), e.ErrorMessage()
+		api.code, api.message = backends.Told(e.ErrorCode()), backends.Told(e.ErrorMessage())
 	}
 	return api
 }

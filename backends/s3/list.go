@@ -80,7 +80,10 @@ func newPage(out *s3.ListObjectsV2Output) (backends.Page, error) {
 		if backends.CheckKey("list", key) != nil {
 			continue
 		}
-		obj, err := describe(key, entry.ETag, aws.ToInt64(entry.Size), entry.LastModified)
+		if entry.Size == nil {
+			return backends.Page{}, errors.New("the listing does not tell the size of an object")
+		}
+		obj, err := describe(key, entry.ETag, *entry.Size, entry.LastModified)
 		if err != nil {
 			return backends.Page{}, err
 		}

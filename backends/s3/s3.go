@@ -114,6 +114,9 @@ func describe(key string, etag *string, size int64, modified *time.Time) (backen
 	if version == "" {
 		return backends.Object{}, errors.New("the answer has no ETag")
 	}
+	if size < 0 {
+		return backends.Object{}, errors.New("the answer gives the object a negative size")
+	}
 	return backends.Object{
 		Key:      key,
 		Size:     size,

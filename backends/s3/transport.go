@@ -43,8 +43,11 @@ func newHTTPClient(cfg Config, pool *httpconn.Pool, observe []backends.Observer)
 		tr.ForceAttemptHTTP2 = false
 		tr.ReadBufferSize = httpconn.Buffer
 		tr.WriteBufferSize = httpconn.Buffer
+		tr.DisableCompression = true
+		tr.MaxResponseHeaderBytes = httpconn.MaxHeaders
 	})
-	return observed(client.Freeze(), observe), client.GetTransport(), nil
+	transport := client.GetTransport()
+	return observed(transport, observe), transport, nil
 }
 
 // newCredentialClient returns the client of whatever gives credentials.
@@ -56,16 +59,14 @@ func newCredentialClient(cfg Config) *awshttp.BuildableClient {
 	}).WithDialerOptions(func(d *net.Dialer) { d.Timeout = limits.Connect })
 }
 
-// observed returns client with the observers told of its requests.
-func observed(client aws.HTTPClient, observe []backends.Observer) aws.HTTPClient {
-	return doer{httpconn.Observe(httpconn.Watched(sender{client}), observe...)}
+// observed makes a client of a transport, with the observers told of its
+// requests. It follows no redirects, which would take objects and session tokens
+// elsewhere: a signature is for one address.
+func observed(transport http.RoundTripper, observe []backends.Observer) aws.HTTPClient {
+	return doer{httpconn.Observe(httpconn.Watched(httpconn.Guarded(transport)), observe...)}
 }
 
-// doer makes a client of a transport, and sender a transport of a client.
-type (
-	doer   struct{ http.RoundTripper }
-	sender struct{ aws.HTTPClient }
-)
+type doer struct{ http.RoundTripper }
 
 func (d doer) Do(req *http.Request) (*http.Response, error) {
 	if isRetry(req) {
@@ -80,8 +81,6 @@ func isRetry(req *http.Request) bool {
 	attempt, _, _ := strings.Cut(req.Header.Get("Amz-Sdk-Request"), ";")
 	return attempt != "" && attempt != "attempt=1"
 }
-
-func (s sender) RoundTrip(req *http.Request) (*http.Response, error) { return s.Do(req) }
 
 func readCertificates(path string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(path)

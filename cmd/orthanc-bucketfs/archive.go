@@ -118,12 +118,12 @@ func (c *call) archiveIn(ctx context.Context, cfg Config, flags archiveFlags, ex
 func (a *archiving) failed(f archive.Failure) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	state := stateOfFailure(f)
+	state, reason := stateOfFailure(f), backends.Printable(f.Err.Error())
 	if !*a.flags.json {
-		a.print("%s: %s: %v\n", state, f.Key, f.Err)
+		a.print("%s: %s: %s\n", state, f.Key, reason)
 		return
 	}
-	a.printJSON(map[string]string{"state": state, "key": f.Key, "etag": f.Version, "key_id": f.KeyID(), "reason": f.Err.Error()})
+	a.printJSON(map[string]string{"state": state, "key": f.Key, "etag": backends.Printable(f.Version), "key_id": f.KeyID(), "reason": reason})
 }
 
 func stateOfFailure(f archive.Failure) string {

@@ -78,7 +78,7 @@ func printText(w io.Writer) func(backends.Finding) error {
 	return func(f backends.Finding) error {
 		state, text := stateOf(f)
 		for line := range strings.Lines(text) {
-			if _, err := fmt.Fprintf(w, "%-4s  %s: %s\n", state, f.Item, strings.TrimSuffix(line, "\n")); err != nil {
+			if _, err := fmt.Fprintf(w, "%-4s  %s: %s\n", state, f.Item, backends.Printable(strings.TrimSuffix(line, "\n"))); err != nil {
 				return err
 			}
 		}

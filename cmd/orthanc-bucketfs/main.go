@@ -15,6 +15,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"orthanc-bucketfs/backends"
 )
 
 const (
@@ -71,7 +73,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // printError prefixes every line, because one error may hold several findings.
 func printError(stderr io.Writer, err error) {
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(stderr, "%s: %s\n", program, strings.TrimSuffix(line, "\n"))
+		fmt.Fprintf(stderr, "%s: %s\n", program, backends.Printable(strings.TrimSuffix(line, "\n")))
 	}
 }
 

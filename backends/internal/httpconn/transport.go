@@ -16,6 +16,9 @@ import (
 // Buffer is the size in bytes of the buffer for each direction of a connection.
 const Buffer = 64 << 10
 
+// MaxHeaders is the size in bytes of the largest header that is taken.
+const MaxHeaders = 256 << 10
+
 const maxIdleTimeout = 90 * time.Second
 
 // Limits bound the connections of one backend.
@@ -53,6 +56,8 @@ func NewTransport(p *Pool) *http.Transport {
 		DisableCompression:  true, // ranges and checksums are about the bytes as they are stored
 		ReadBufferSize:      Buffer,
 		WriteBufferSize:     Buffer,
+
+		MaxResponseHeaderBytes: MaxHeaders,
 	}
 }
 
