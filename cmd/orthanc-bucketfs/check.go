@@ -63,6 +63,7 @@ func (l *checklist) examine(ctx context.Context, file string, lookupEnv func(str
 		l.skip("configuration", "everything else")
 		return
 	}
+	l.add(trustFindings(file, cfg)...)
 	cfg, fits := fitMemory(cfg, machineMemory())
 	codec, keys, err := openCodec(cfg)
 	l.add(keyFindings(cfg, keys.Load(), err)...)

@@ -131,6 +131,7 @@ func (m *mounting) mount(ctx context.Context, s *stack) error {
 	}
 	list := &checklist{report: logFindings(m.log)}
 	list.add(configurationFinding(m.reloader.file, m.cfg, nil), m.memory)
+	list.add(trustFindings(m.reloader.file, m.cfg)...)
 	list.preflight(ctx, m.cfg, s)
 	if err := list.err(); err != nil {
 		return err
