@@ -38,6 +38,8 @@ package:
 	CGO_ENABLED=0 GOARCH=$(ARCH) go build -trimpath -buildvcs=false \
 		-ldflags '-s -w -X main.version=$(PACKAGE_VERSION) -X main.commit=$(COMMIT)' \
 		-o $(PACKAGE_DIR)/orthanc-bucketfs ./cmd/orthanc-bucketfs
+	GOARCH= go run ./cmd/internal/bill licences $(PACKAGE_DIR)/orthanc-bucketfs >$(PACKAGE_DIR)/LICENSES
+	GOARCH= go run ./cmd/internal/bill sbom $(PACKAGE_DIR)/orthanc-bucketfs $(PACKAGE_VERSION) $(COMMIT) >$(PACKAGE_DIR)/sbom.cdx.json
 	for page in orthanc-bucketfs.1 orthanc-bucketfs.toml.5; do \
 		GOARCH= go run ./cmd/internal/manual config.toml.example \
 			<systemd/package/man/$$page | gzip -9n >$(PACKAGE_DIR)/$$page.gz; \

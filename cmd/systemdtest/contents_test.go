@@ -2,6 +2,8 @@ package systemdtest
 
 import (
 	"compress/gzip"
+	"debug/buildinfo"
+	"encoding/json"
 	"io"
 	"os"
 	"os/exec"
@@ -87,6 +89,77 @@ func TestManPages(t *testing.T) {
 	if left := regexp.MustCompile(`@[A-Z]+@`).FindString(page); left != "" {
 		t.Errorf("%s was not replaced", left)
 	}
+}
+
+// TestLicencesAndSBOM compares what the package says its program is made of with
+// what the program says, and with what go list says would be linked.
+func TestLicencesAndSBOM(t *testing.T) {
+	t.Parallel()
+	dir := unpacked(t)
+	doc := filepath.Join(dir, "usr/share/doc/orthanc-bucketfs")
+	want := linkedModules(t)
+	info, err := buildinfo.ReadFile(filepath.Join(dir, "usr/bin/orthanc-bucketfs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var linked []string
+	for _, dep := range info.Deps {
+		linked = append(linked, dep.Path+" "+dep.Version)
+	}
+	if slices.Sort(linked); !slices.Equal(linked, want) {
+		t.Errorf("the program has the modules %q, go list %q", linked, want)
+	}
+	want = append(want, "std "+strings.TrimPrefix(info.GoVersion, "go"))
+
+	text, err := os.ReadFile(filepath.Join(doc, "LICENSES"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(text), "\n\n")
+	list, _, _ = strings.Cut(list, "\n\n")
+	var licensed []string
+	for line := range strings.Lines(list) {
+		name, identifiers, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		if licensed = append(licensed, name); identifiers == "" {
+			t.Errorf("%s: its licence is none of the usual ones: look whether it may be linked", name)
+		}
+	}
+	if slices.Sort(licensed); !slices.Equal(licensed, slices.Sorted(slices.Values(want))) {
+		t.Errorf("LICENSES has %q, want %q", licensed, want)
+	}
+
+	var sbom struct {
+		BOMFormat  string
+		Metadata   struct{ Component struct{ Version string } }
+		Components []struct{ Name, Version, PURL string }
+	}
+	if text, err = os.ReadFile(filepath.Join(doc, "sbom.cdx.json")); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &sbom); err != nil || sbom.BOMFormat != "CycloneDX" || sbom.Metadata.Component.Version != firstVersion {
+		t.Errorf("format %q, version %q, error %v", sbom.BOMFormat, sbom.Metadata.Component.Version, err)
+	}
+	var components []string
+	for _, c := range sbom.Components {
+		components = append(components, c.Name+" "+c.Version)
+	}
+	if slices.Sort(components); !slices.Equal(components, slices.Sorted(slices.Values(want))) {
+		t.Errorf("the SBOM has %q, want %q", components, want)
+	}
+}
+
+// linkedModules returns the modules that the program needs, with their versions.
+func linkedModules(t *testing.T) []string {
+	t.Helper()
+	list := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}{{end}}{{end}}", "orthanc-bucketfs/cmd/orthanc-bucketfs")
+	list.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules := slices.DeleteFunc(strings.Split(string(out), "\n"), func(s string) bool { return s == "" })
+	slices.Sort(modules)
+	return slices.Compact(modules)
 }
 
 // TestMonitoringFiles sees that what the README offers for Prometheus and Grafana
