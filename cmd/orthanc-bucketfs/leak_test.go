@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -329,6 +332,45 @@ func TestNoArgumentIsTold(t *testing.T) {
 		{"unseal", "--key", "1=/" + mark}, {"unseal", "--key", mark + "=1"}, {"seal", mark}, {"keygen", "x", mark},
 	} {
 		wantNoLeak(t, "argument", args...)
+	}
+}
+
+// TestDumpTellsNoSecret ends a daemon as the watchdog does, with all that Go
+// tells of every goroutine, while a request with the secret is under way.
+func TestDumpTellsNoSecret(t *testing.T) {
+	asked := make(chan struct{}, 100)
+	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			asked <- struct{}{}
+			<-r.Context().Done()
+		}
+	}))
+	defer store.Close()
+	text := withLine(t, sites(t)["s3.secret_key"], "s3.endpoint", fmt.Sprintf("endpoint = %q", store.URL))
+	text = strings.Replace(text, "request_timeout = 1\n", "request_timeout = 300\n", 1)
+	var stderr bytes.Buffer
+	cmd := programCommand(t, "mount", "--config", writeConfig(t, text))
+	cmd.Env = append(cmd.Env, "GOTRACEBACK=crash")
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	select {
+	case <-asked:
+	case <-time.After(hang):
+		t.Error("nothing was asked of the store")
+	}
+	if err := cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	dump := stderr.String()
+	if strings.Count(dump, "\ngoroutine ") < 3 || !strings.Contains(dump, "net/http.(*Transport)") {
+		t.Errorf("no dump of all goroutines:\n%s", dump)
+	}
+	if p := leaked(dump); p != "" {
+		t.Errorf("the dump tells %q", p)
 	}
 }
 
