@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -104,11 +105,11 @@ func TestHostileStore(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			url := hostileStore(t, test.size, test.etag, test.fetch)
-			dir := t.TempDir()
+			dir, source := t.TempDir(), plainSource(t)
 			text := withLine(t, sites(t)["s3.secret_key"], "s3.endpoint", fmt.Sprintf("endpoint = %q", url))
 			config := writeConfig(t, text)
-			for _, args := range [][]string{{"check"}, {"check", "--json"}, {"verify"}, {"verify", "--json"}, {"rekey"}, {"rekey", "--dry-run"}, {"mount"}, {"export", dir}} {
-				args = append([]string{args[0], "--config", config}, args[1:]...)
+			for _, args := range [][]string{{"check"}, {"check", "--json"}, {"verify"}, {"verify", "--json"}, {"rekey"}, {"rekey", "--dry-run"}, {"mount"}, {"export", dir}, {"import", source}, {"import", "--remove-source", source}} {
+				args = slices.Insert(args, 1, "--config", config)
 				output, code := told(t, "", args...)
 				if code == exitDone {
 					t.Errorf("%s: succeeded:\n%s", args[0], output)
@@ -126,6 +127,28 @@ func TestHostileStore(t *testing.T) {
 			})
 		})
 	}
+}
+
+// plainSource is a directory with the attachment that the store lies about.
+func plainSource(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "ab/cd", hostileName)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("an image"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(path, time.Time{}, time.Unix(1e9, 0)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if content, err := os.ReadFile(path); err != nil || string(content) != "an image" {
+			t.Errorf("the file of before: %q, %v", content, err)
+		}
+	})
+	return dir
 }
 
 func wantPrintable(t *testing.T, what, output string) {
