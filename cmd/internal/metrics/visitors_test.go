@@ -15,11 +15,13 @@ const patience = time.Minute
 
 func well(context.Context) error { return nil }
 
+func answering() (read, write bool) { return false, false }
+
 // A page in a browser of this machine cannot read what is served here under a
 // name of its own.
 func TestOtherNamesAreRefused(t *testing.T) {
 	m, _ := watched(t)
-	address := strings.TrimPrefix(serve(t, m, Health{Mount: well, Store: well}, true), "http://")
+	address := strings.TrimPrefix(serve(t, m, Health{well, well, answering}, true), "http://")
 	for host, want := range map[string]int{
 		"evil.example": 421, "evil.example:80": 421, "127.0.0.1.evil.example": 421, "localhost.evil.example": 421, "::1.evil": 421,
 		address: 200, "localhost": 200, "localhost:9108": 200, "127.0.0.1": 200, "[::1]:9108": 200, "[::1]": 200, "10.0.0.1": 200,
@@ -46,7 +48,7 @@ func TestOtherNamesAreRefused(t *testing.T) {
 // memory for all of them nor keeps out who asks.
 func TestConnectionsAreBounded(t *testing.T) {
 	m, _ := watched(t)
-	url := serve(t, m, Health{Mount: well, Store: well}, false)
+	url := serve(t, m, Health{well, well, answering}, false)
 	address := strings.TrimPrefix(url, "http://")
 	var idle []net.Conn
 	for i := range 4 * maxVisitors {
