@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	maxWrite      = 256 << 10 // bytes of one read or write request; see cached.go
-	maxBackground = 64        // asynchronous requests the kernel may have open
+	name          = "orthanc-bucketfs" // of the file system, and of what is mounted
+	maxWrite      = 256 << 10          // bytes of one read or write request; see cached.go
+	maxBackground = 64                 // asynchronous requests the kernel may have open
 )
 
 // DefaultAbsence is for Options: Orthanc looks at a name, and creates it at
@@ -37,6 +38,11 @@ type Options struct {
 	ReadOnly   bool
 	Absence    time.Duration // how long a name that was not found may be taken for free; 0 for not at all
 	Log        *slog.Logger
+
+	// Device is from OpenDevice: New serves it, and neither mounts nor can it
+	// unmount. Unmount then asks whoever can.
+	Device  *os.File
+	Unmount func() error
 }
 
 // Mount is a mounted tree.
@@ -44,12 +50,14 @@ type Mount struct {
 	tree       *tree
 	server     *fuse.Server
 	mountpoint string
+	unmount    func() error // if somebody else has mounted it
 }
 
-// New mounts the tree: as root directly, otherwise with fusermount3. When it
-// returns, the mount is up.
+// New mounts the tree, unless there is a Device: as root directly, otherwise with
+// fusermount3. When it returns, the mount is up.
 func New(o Options) (*Mount, error) {
-	if err := Mountable(); err != nil {
+	at, err := o.place()
+	if err != nil {
 		return nil, err
 	}
 	t := newTree(o)
@@ -57,7 +65,7 @@ func New(o Options) (*Mount, error) {
 		return nil, err
 	}
 	t.owners.RawFileSystem = gofs.NewNodeFS(newRoot(t), nodeOptions(o))
-	server, err := fuse.NewServer(&t.owners, o.Mountpoint, mountOptions(o))
+	server, err := fuse.NewServer(&t.owners, at, mountOptions(o))
 	if err != nil {
 		return nil, fmt.Errorf("mounting on %s: %w", o.Mountpoint, err)
 	}
@@ -75,7 +83,19 @@ func New(o Options) (*Mount, error) {
 	if err := server.WaitMount(); err != nil {
 		return nil, errors.Join(fmt.Errorf("waiting for the mount on %s: %w", o.Mountpoint, err), server.Unmount())
 	}
-	return &Mount{tree: t, server: server, mountpoint: o.Mountpoint}, nil
+	m := &Mount{tree: t, server: server, mountpoint: o.Mountpoint}
+	if o.Device != nil {
+		m.unmount = o.Unmount
+	}
+	return m, nil
+}
+
+// place returns what go-fuse is to take for the mount point.
+func (o Options) place() (string, error) {
+	if o.Device != nil {
+		return magicMountpoint(o.Device)
+	}
+	return o.Mountpoint, Mountable()
 }
 
 func nodeOptions(o Options) *gofs.Options {
@@ -92,7 +112,7 @@ func nodeOptions(o Options) *gofs.Options {
 func mountOptions(o Options) *fuse.MountOptions {
 	options := []string{"default_permissions"}
 	flags := uintptr(syscall.MS_NOSUID | syscall.MS_NODEV)
-	root := os.Geteuid() == 0
+	root := os.Geteuid() == 0 && o.Device == nil
 	switch {
 	case o.ReadOnly && root:
 		flags |= syscall.MS_RDONLY
@@ -102,8 +122,8 @@ func mountOptions(o Options) *fuse.MountOptions {
 	return &fuse.MountOptions{
 		AllowOther:        root || o.UID != uint32(os.Geteuid()),
 		Options:           options,
-		Name:              "orthanc-bucketfs",
-		FsName:            "orthanc-bucketfs",
+		Name:              name,
+		FsName:            name,
 		MaxWrite:          maxWrite,
 		MaxBackground:     maxBackground,
 		DisableXAttrs:     true, // else the kernel asks for one before every write
@@ -161,6 +181,9 @@ func (m *Mount) Drain(ctx context.Context) error {
 // Unmount unmounts the tree. If it is in use, it is detached, so that nobody
 // can open it any more, and the error says so.
 func (m *Mount) Unmount() error {
+	if m.unmount != nil {
+		return m.unmount()
+	}
 	err := m.server.Unmount()
 	if err == nil {
 		return nil
@@ -173,6 +196,19 @@ func (m *Mount) Unmount() error {
 
 // Wait returns when the tree is not mounted any more.
 func (m *Mount) Wait() { m.server.Wait() }
+
+// Unmount ends a mount that OpenDevice has made. If it is in use, it is detached,
+// and the error says so.
+func Unmount(mountpoint string) error {
+	err := unix.Unmount(mountpoint, unix.UMOUNT_NOFOLLOW)
+	if err == nil {
+		return nil
+	}
+	if lazy := Detach(mountpoint); lazy != nil {
+		return errors.Join(fmt.Errorf("unmounting %s: %w", mountpoint, err), lazy)
+	}
+	return fmt.Errorf("%s was in use and is now detached: %w", mountpoint, err)
+}
 
 // Detach removes a mount point from the tree at once, also one that is in use
 // or whose daemon is dead.
