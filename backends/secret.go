@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+
+	"orthanc-bucketfs/backends/internal/secretfile"
 )
 
 const redacted = "(redacted)"
@@ -65,3 +67,7 @@ func (s *Secret) UnmarshalText(text []byte) error {
 	*s = NewSecret(string(text))
 	return nil
 }
+
+// ReadSecretFile returns what a file of credentials holds, on the terms of the
+// backends: it is a regular file that nobody but its owner has any permission for.
+func ReadSecretFile(path string) ([]byte, error) { return secretfile.Read(path, nil) }

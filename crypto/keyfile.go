@@ -26,11 +26,16 @@ var keyEncoding = base64.StdEncoding.Strict()
 // have any permission for. Errors do not name it: what is given as the path may
 // be the key itself.
 func ReadKeyFile(id uint32, path string) (MasterKey, error) {
-	text, err := readPrivate(path)
+	text, err := ReadKeyText(path)
 	if err != nil {
 		return MasterKey{}, err
 	}
 	defer clear(text)
+	return ParseKeyText(id, path, text)
+}
+
+// ParseKeyText is ReadKeyFile for what [ReadKeyText] has read elsewhere.
+func ParseKeyText(id uint32, path string, text []byte) (MasterKey, error) {
 	key, err := decodeKey(text)
 	if err != nil {
 		return MasterKey{}, err
@@ -39,7 +44,9 @@ func ReadKeyFile(id uint32, path string) (MasterKey, error) {
 	return NewMasterKey(id, key)
 }
 
-func readPrivate(path string) ([]byte, error) {
+// ReadKeyText returns what is in a key file, without a look at it. It is as secret
+// as the key.
+func ReadKeyText(path string) ([]byte, error) {
 	// O_NONBLOCK: opening a named pipe would wait for a writer.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

@@ -24,6 +24,10 @@ type Config struct {
 
 	AccessTier string `toml:"access_tier"` // "Hot", "Cool", "Cold"; empty for the account's default
 
+	// ReadFile is how the files are read that are named above, by somebody who may;
+	// nil for as this process may.
+	ReadFile func(path string) ([]byte, error)
+
 	backends.Limits
 }
 
@@ -103,7 +107,7 @@ func (c Config) connectionString() (backends.Secret, error) {
 	if c.ConnectionStringFile == "" {
 		return backends.NewSecret(strings.TrimSpace(c.ConnectionString.Reveal())), nil
 	}
-	text, err := secretfile.Read(c.ConnectionStringFile)
+	text, err := secretfile.Read(c.ConnectionStringFile, c.ReadFile)
 	if err != nil {
 		return backends.Secret{}, fmt.Errorf("connection_string_file: %w", err)
 	}

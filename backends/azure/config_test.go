@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -32,12 +33,12 @@ request_timeout = 2
 max_connections = 3
 max_retries = 4
 `, &cfg)
-	want := Config{backends.NewSecret("secret"), "/etc/cs", "https://a.blob.core.windows.net", "images", true, "Cool", backends.Limits{ConnectionTimeout: 1, RequestTimeout: 2, MaxConnections: 3, MaxRetries: 4}}
+	want := Config{backends.NewSecret("secret"), "/etc/cs", "https://a.blob.core.windows.net", "images", true, "Cool", nil, backends.Limits{ConnectionTimeout: 1, RequestTimeout: 2, MaxConnections: 3, MaxRetries: 4}}
 	if err != nil || len(md.Undecoded()) > 0 || cfg.ConnectionString.Reveal() != "secret" {
 		t.Fatalf("error %v, unknown keys %v", err, md.Undecoded())
 	}
 	cfg.ConnectionString = want.ConnectionString
-	if cfg != want {
+	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("got %+v, want %+v", cfg, want)
 	}
 	if strings.Contains(fmt.Sprintf("%+v %#v", cfg, cfg), "secret") {

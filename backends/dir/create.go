@@ -121,7 +121,7 @@ func (b *Bucket) makeDir(name string) error {
 	}
 	err := b.checkDir(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = b.root.Mkdir(name, 0o700)
+		err = b.mkdir(name)
 		if errors.Is(err, fs.ErrExist) {
 			err = b.checkDir(name)
 		}

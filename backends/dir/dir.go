@@ -21,31 +21,49 @@ const (
 
 // Bucket is a directory that holds objects. It implements backends.Bucket.
 type Bucket struct {
+	name string // of the directory
 	root *os.Root
+	give *syscall.Stat_t      // whose everything that is made is to be; nil for this process's
 	sync func(*os.File) error // (*os.File).Sync, but for tests
 }
 
 // Open returns the bucket in the directory at path, and removes the temporary
 // files that killed processes have left there. Where it may not remove them
 // they stay: they do no harm.
-func Open(path string) (*Bucket, error) {
+func Open(path string) (*Bucket, error) { return OpenAs(path, path) }
+
+// OpenAs is Open for a directory that is at path for this process alone, and has
+// another name for people.
+func OpenAs(name, path string) (*Bucket, error) {
+	b, err := openAt(path)
+	if err != nil {
+		return nil, fmt.Errorf("bucket directory %s %w", name, err)
+	}
+	b.name = name
+	return b, nil
+}
+
+func openAt(path string) (*Bucket, error) {
 	fi, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("bucket directory %s does not exist: create it, or correct the path: %w", path, err)
+		return nil, fmt.Errorf("does not exist: create it, or correct the path: %w", err)
 	case err != nil:
-		return nil, fmt.Errorf("bucket directory %s cannot be used: %w", path, err)
+		return nil, fmt.Errorf("cannot be used: %w", err)
 	case !fi.IsDir():
-		return nil, fmt.Errorf("bucket directory %s is not a directory: correct the path: %w", path, syscall.ENOTDIR)
+		return nil, fmt.Errorf("is not a directory: correct the path: %w", syscall.ENOTDIR)
 	}
 	root, err := os.OpenRoot(path)
 	if err != nil {
-		return nil, fmt.Errorf("bucket directory %s cannot be opened: %w", path, err)
+		return nil, fmt.Errorf("cannot be opened: %w", err)
 	}
 	b := &Bucket{root: root, sync: (*os.File).Sync}
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 && st.Uid != 0 {
+		b.give = st // a daemon without root's rights must be able to read it
+	}
 	if err := b.sweep(); err != nil {
 		root.Close()
-		return nil, fmt.Errorf("bucket directory %s: temporary files in %s: %w", path, tmpDir, err)
+		return nil, fmt.Errorf("has temporary files in %s: %w", tmpDir, err)
 	}
 	return b, nil
 }
@@ -53,7 +71,7 @@ func Open(path string) (*Bucket, error) {
 // Close gives back the bucket's descriptor. No call may follow it.
 func (b *Bucket) Close() error { return b.root.Close() }
 
-func (b *Bucket) String() string { return "dir " + b.root.Name() }
+func (b *Bucket) String() string { return "dir " + b.name }
 
 func (b *Bucket) Stat(ctx context.Context, key string) (backends.Object, error) {
 	if err := admit(ctx, "stat", key); err != nil {
@@ -103,6 +121,31 @@ func (b *Bucket) unlink(ctx context.Context, key, version string) error {
 		}
 	}
 	return b.root.Remove(key)
+}
+
+// mkdir makes one directory.
+func (b *Bucket) mkdir(name string) error {
+	if err := b.root.Mkdir(name, 0o700); err != nil {
+		return err
+	}
+	if b.give == nil {
+		return nil
+	}
+	d, err := b.root.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return b.given(d)
+}
+
+// given gives what this process has made to the owner of the bucket's directory.
+// Not by name: the owner could put a link to another file there.
+func (b *Bucket) given(f *os.File) error {
+	if b.give == nil {
+		return nil
+	}
+	return f.Chown(int(b.give.Uid), int(b.give.Gid))
 }
 
 // syncDir makes the names in a directory durable.

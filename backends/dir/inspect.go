@@ -46,9 +46,9 @@ func (b *Bucket) inspectDirectory(context.Context) backends.Finding {
 		return inspect.Wrong(err)
 	}
 	if fi.Mode().Perm()&groupOrOthers != 0 {
-		return inspect.Doubtful(fmt.Sprintf("%s has mode %04o, so that others can remove and replace images: chmod 700 it", b.root.Name(), fi.Mode().Perm()))
+		return inspect.Doubtful(fmt.Sprintf("%s has mode %04o, so that others can remove and replace images: chmod 700 it", b.name, fi.Mode().Perm()))
 	}
-	return inspect.Fine(b.root.Name())
+	return inspect.Fine(b.name)
 }
 
 func (b *Bucket) inspectSpace(context.Context) backends.Finding {
@@ -75,7 +75,7 @@ const fileSystems = ": use a local file system such as ext4, xfs, btrfs or zfs"
 func (b *Bucket) withTemp(examine func(*temp) error) error {
 	t, err := b.newTemp()
 	if err != nil {
-		return fmt.Errorf("no file can be made and locked in %s: %w: make the directory writable for this user, on a file system with flock", path.Join(b.root.Name(), tmpDir), err)
+		return fmt.Errorf("no file can be made and locked in %s: %w: make the directory writable for this user, on a file system with flock", path.Join(b.name, tmpDir), err)
 	}
 	defer t.discard()
 	return examine(t)

@@ -26,7 +26,7 @@ func (b *Bucket) newTemp() (*temp, error) {
 		name := tmpDir + "/" + rand.Text()
 		f, err := b.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 		if errors.Is(err, fs.ErrNotExist) {
-			if err := b.root.Mkdir(tmpDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			if err := b.mkdir(tmpDir); err != nil && !errors.Is(err, fs.ErrExist) {
 				return nil, err
 			}
 			continue
@@ -36,6 +36,10 @@ func (b *Bucket) newTemp() (*temp, error) {
 		}
 		t := &temp{b.root, f, name}
 		kept, err := t.lock()
+		if err == nil && kept {
+			err = b.given(f)
+			kept = err == nil
+		}
 		if kept {
 			return t, nil
 		}

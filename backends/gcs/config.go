@@ -23,6 +23,10 @@ type Config struct {
 
 	StorageClass string `toml:"storage_class"` // of new objects; empty for the bucket's own
 
+	// ReadFile is how the files are read that are named above, by somebody who may;
+	// nil for as this process may.
+	ReadFile func(path string) ([]byte, error)
+
 	backends.Limits
 }
 

@@ -139,7 +139,7 @@ func findCredentials(cfg Config, base http.RoundTripper) (*auth.Credentials, err
 		}
 		return creds, nil
 	}
-	key, err := secretfile.Read(cfg.ServiceAccountFile)
+	key, err := secretfile.Read(cfg.ServiceAccountFile, cfg.ReadFile)
 	if err != nil {
 		return nil, fmt.Errorf("gcs: service_account_file: %w", err)
 	}

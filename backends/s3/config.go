@@ -34,6 +34,10 @@ type Config struct {
 	ServerSideEncryption string            `toml:"server_side_encryption"` // "", "AES256" or "aws:kms"
 	KMSKeyID             string            `toml:"kms_key_id"`
 
+	// ReadFile is how the files are read that are named above, by somebody who may;
+	// nil for as this process may.
+	ReadFile func(path string) ([]byte, error)
+
 	backends.Limits
 }
 
@@ -98,7 +102,7 @@ func (c Config) secretKey() (string, error) {
 	if c.SecretKeyFile == "" {
 		return c.SecretKey.Reveal(), nil
 	}
-	text, err := secretfile.Read(c.SecretKeyFile)
+	text, err := secretfile.Read(c.SecretKeyFile, c.ReadFile)
 	if err != nil {
 		return "", fmt.Errorf("s3: secret_key_file: %w", err)
 	}

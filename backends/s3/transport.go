@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -23,7 +24,7 @@ import (
 func newHTTPClient(cfg Config, pool *httpconn.Pool, observe []backends.Observer) (aws.HTTPClient, *http.Transport, error) {
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
 	if cfg.CACertificates != "" {
-		pool, err := readCertificates(cfg.CACertificates)
+		pool, err := readCertificates(cfg.CACertificates, cfg.ReadFile)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -82,10 +83,13 @@ func isRetry(req *http.Request) bool {
 	return attempt != "" && attempt != "attempt=1"
 }
 
-func readCertificates(path string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(path)
+func readCertificates(path string, read func(string) ([]byte, error)) (*x509.CertPool, error) {
+	if read == nil {
+		read = os.ReadFile
+	}
+	pem, err := read(path)
 	if err != nil {
-		return nil, fmt.Errorf("s3: ca_certificates: %w: give the path of a file in PEM format", errors.Unwrap(err))
+		return nil, fmt.Errorf("s3: ca_certificates: %w: give the path of a file in PEM format", cmp.Or(errors.Unwrap(err), err))
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {

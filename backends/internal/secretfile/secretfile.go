@@ -12,10 +12,14 @@ import (
 
 const maxSize = 64 << 10 // bytes; the key file of a service account has 2,400
 
-// Read returns the content of a regular file, or of a link to one, that neither
-// group nor others have any permission for. Its errors say what to do, and name
-// neither the file nor anything in it.
-func Read(path string) ([]byte, error) {
+// Read returns what by has to say about path: somebody who may read what this
+// process may not. Without, it returns the content of a regular file, or of a
+// link to one, that neither group nor others have any permission for. Its errors
+// say what to do, and name neither the file nor anything in it.
+func Read(path string, by func(path string) ([]byte, error)) ([]byte, error) {
+	if by != nil {
+		return by(path)
+	}
 	// O_NONBLOCK: opening a named pipe would wait for a writer.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

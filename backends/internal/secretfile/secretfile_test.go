@@ -30,11 +30,11 @@ func TestRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{write(t, secret, 0o600), write(t, secret, 0o400), link} {
-		if text, err := Read(path); err != nil || string(text) != secret {
+		if text, err := Read(path, nil); err != nil || string(text) != secret {
 			t.Errorf("got %q, error %v", text, err)
 		}
 	}
-	if text, err := Read(write(t, strings.Repeat("x", maxSize), 0o600)); err != nil || len(text) != maxSize {
+	if text, err := Read(write(t, strings.Repeat("x", maxSize), 0o600), nil); err != nil || len(text) != maxSize {
 		t.Errorf("got %d bytes, error %v", len(text), err)
 	}
 }
@@ -54,7 +54,7 @@ func TestReadRefuses(t *testing.T) {
 		filepath.Join(t.TempDir(), "missing"): "no such file",
 		write(t, strings.Repeat(secret, maxSize), 0o600): "too large",
 	} {
-		text, err := Read(path)
+		text, err := Read(path, nil)
 		if err == nil || text != nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %q, error %v, want one that tells of %s", path, text, err, want)
 		}
@@ -62,7 +62,7 @@ func TestReadRefuses(t *testing.T) {
 			t.Errorf("%s: the error tells the secret: %v", path, err)
 		}
 	}
-	if _, err := Read(filepath.Join(t.TempDir(), "missing")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Read(filepath.Join(t.TempDir(), "missing"), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing file: got error %v", err)
 	}
 }
