@@ -78,6 +78,7 @@ func (l *checklist) examine(ctx context.Context, file string, lookupEnv func(str
 		l.store(ctx, cfg, s)
 	}
 	l.machine(cfg)
+	l.add(checkUser(cfg))
 	l.add(fits, adviceForOrthanc())
 	if s == nil {
 		return

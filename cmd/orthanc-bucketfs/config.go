@@ -22,6 +22,7 @@ type Config struct {
 	RootPath    string       `toml:"root_path"`
 	Layout      string       `toml:"layout"`
 	Owner       string       `toml:"owner"`
+	User        string       `toml:"user"`
 	LocalDir    string       `toml:"local_dir"`
 	FallbackDir string       `toml:"fallback_dir"`
 	StateDir    string       `toml:"state_dir"`
@@ -36,6 +37,7 @@ type Config struct {
 	Metrics     Metrics      `toml:"metrics"`
 
 	origin
+	handed *handed // nil where this process reads and opens what is named above by itself
 }
 
 // DirBackend is the bucket of backend "dir".
@@ -82,6 +84,7 @@ func defaultConfig() Config {
 		Mountpoint: "/var/lib/orthanc/db",
 		Layout:     "legacy",
 		Owner:      "orthanc:orthanc",
+		User:       "orthanc-bucketfs",
 		StateDir:   "/run/orthanc-bucketfs",
 		S3:         s3.DefaultConfig(),
 		Azure:      azure.DefaultConfig(),
@@ -102,11 +105,17 @@ func loadConfig(file string, lookupEnv func(string) (string, bool)) (Config, err
 	if err != nil {
 		return Config{}, &configError{file: file, err: withoutPath(err), remedy: "name a file that can be read with --config FILE"}
 	}
-	cfg, err := decodeConfig(file, string(text))
+	cfg, err := parseConfig(file, string(text), lookupEnv)
+	cfg.origin.mode = mode
+	return cfg, err
+}
+
+// parseConfig is loadConfig for what has been read already.
+func parseConfig(file, text string, lookupEnv func(string) (string, bool)) (Config, error) {
+	cfg, err := decodeConfig(file, text)
 	if err != nil {
 		return Config{}, err
 	}
-	cfg.origin.mode = mode
 	if err := cfg.Validate(lookupEnv); err != nil {
 		return Config{}, err
 	}

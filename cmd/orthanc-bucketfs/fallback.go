@@ -23,7 +23,7 @@ func (s *stack) openFallback(cfg Config) (backends.Bucket, error) {
 	if err := examineFallback(cfg); err != nil {
 		return nil, fmt.Errorf("fallback_dir %s: %w", cfg.FallbackDir, err)
 	}
-	bucket, err := dir.Open(cfg.FallbackDir)
+	bucket, err := dir.OpenAs(cfg.FallbackDir, cfg.at(cfg.FallbackDir))
 	if err != nil {
 		return nil, fmt.Errorf("fallback_dir: %w", err)
 	}
@@ -32,7 +32,7 @@ func (s *stack) openFallback(cfg Config) (backends.Bucket, error) {
 }
 
 func examineFallback(cfg Config) error {
-	d, err := os.Open(cfg.FallbackDir)
+	d, err := os.Open(cfg.at(cfg.FallbackDir))
 	if err != nil {
 		return fmt.Errorf("%w: mount or restore it, or remove fallback_dir if every file is in the bucket", withoutPath(err))
 	}
@@ -44,7 +44,7 @@ func examineFallback(cfg Config) error {
 		return errors.New("it is empty, as the mount point of a file system that is not mounted: mount it, or remove fallback_dir " +
 			"if every file is in the bucket")
 	}
-	if err := unix.Access(cfg.FallbackDir, unix.W_OK); err != nil && !cfg.ReadOnly {
+	if err := unix.Access(cfg.at(cfg.FallbackDir), unix.W_OK); err != nil && !cfg.ReadOnly {
 		return fmt.Errorf("it cannot be written to (%w), and deletes must reach it: allow it, or mount with read_only", err)
 	}
 	return nil

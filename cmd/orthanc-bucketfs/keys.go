@@ -18,9 +18,9 @@ func (c Config) keyRing() (*crypto.KeyRing, error) {
 		ring *crypto.KeyRing
 	)
 	for _, file := range c.Encryption.keyFiles() {
-		key, err := crypto.ReadKeyFile(uint32(*file.ID), file.Path)
+		key, err := c.readKey(uint32(*file.ID), file.Path)
 		if err != nil {
-			f.add(file.name+".path", "", "%s%w", shownPath(file.Path), err)
+			f.add(file.name+".path", "", "%s%w", c.shownPath(file.Path), err)
 			continue
 		}
 		keys = append(keys, key.RetiredAfter(file.notAfter))
@@ -30,4 +30,24 @@ func (c Config) keyRing() (*crypto.KeyRing, error) {
 		}
 	}
 	return ring, f.err()
+}
+
+func (c Config) readKey(id uint32, path string) (crypto.MasterKey, error) {
+	if c.handed == nil {
+		return crypto.ReadKeyFile(id, path)
+	}
+	text, err := c.handed.read(path)
+	if err != nil {
+		return crypto.MasterKey{}, err
+	}
+	return crypto.ParseKeyText(id, path, text)
+}
+
+// shownPath is shownPath, unless the helper has said which file it is: this
+// process may not be able to tell whether there is one.
+func (c Config) shownPath(path string) string {
+	if c.handed != nil {
+		return ""
+	}
+	return shownPath(path)
 }

@@ -89,7 +89,7 @@ func TestEveryCommandWithAConfigurationIsFed(t *testing.T) {
 		fed = append(fed, args[0])
 	}
 	for _, c := range commands() {
-		without := slices.Contains([]string{"keygen", "convert-config", "version", "help"}, c.name)
+		without := slices.Contains([]string{"keygen", "convert-config", "helper", "version", "help"}, c.name)
 		if without == slices.Contains(fed, c.name) {
 			t.Errorf("%s: read the configuration: %v", c.name, !without)
 		}

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"orthanc-bucketfs/backends"
+	"orthanc-bucketfs/cmd/internal/privileged"
 )
 
 const (
@@ -28,6 +29,9 @@ const (
 const program = "orthanc-bucketfs"
 
 func main() {
+	if privileged.Hold() {
+		return
+	}
 	if err := harden(); err != nil {
 		printError(os.Stderr, err)
 		os.Exit(exitFailed)
@@ -50,6 +54,7 @@ func commands() []command {
 		importCommand(),
 		exportCommand(),
 		benchCommand(),
+		helperCommand(),
 		versionCommand(),
 		helpCommand(),
 	}
@@ -80,10 +85,13 @@ func printError(stderr io.Writer, err error) {
 func exitCode(err error) int {
 	var usage *usageError
 	var config *configError
+	var refusal *privileged.Refusal
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitDone
 	case errors.As(err, &usage), errors.As(err, &config):
+		return exitUsage
+	case errors.As(err, &refusal) && refusal.Code == exitUsage:
 		return exitUsage
 	}
 	return exitFailed

@@ -49,18 +49,27 @@ func mount(ctx context.Context, c *call) error {
 	if _, err := c.parse(flags); err != nil {
 		return err
 	}
-	cfg, err := loadConfig(*file, c.lookupEnv)
+	helper, kept, err := c.rights(*file)
+	load := func() (Config, error) { return helper.loadConfig(*file, c.lookupEnv) }
+	var cfg Config
+	if err == nil {
+		cfg, err = load()
+	}
 	c.serveStderr(cfg.Log)
 	if err != nil {
 		return err
 	}
 	facts := machineMemory()
 	collectBefore(facts.Bound)
-	m := newMounting(c, *file, cfg)
+	m := newMounting(c, *file, load, cfg)
+	m.helper = helper
 	m.cfg, m.memory = fitMemory(cfg, facts)
 	slog.SetDefault(m.log) // for libraries that log by themselves
 	ctx, m.stopping = signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer m.stopping()
+	if kept != "" {
+		m.log.Warn("the mount is served with root's rights, which whoever takes this daemon over would have", "reason", kept)
+	}
 	err = m.run(ctx)
 	if err != nil {
 		m.systemd.status("failed: " + err.Error())
@@ -71,30 +80,37 @@ func mount(ctx context.Context, c *call) error {
 
 // mounting is one run of the command.
 type mounting struct {
+	file     string // of the configuration
 	cfg      Config
 	log      *slog.Logger
 	queue    *logqueue.Queue // between log and whoever reads it
 	systemd  supervisor
 	memory   backends.Finding // what there is to say about it
+	helper   *helper          // with root's rights; nil for none
+	served   served
 	metrics  *metrics.Metrics
 	reloader *reloader
 	stopping func() // called when the end begins
 }
 
-func newMounting(c *call, file string, cfg Config) *mounting {
+func newMounting(c *call, file string, load func() (Config, error), cfg Config) *mounting {
 	level := new(slog.LevelVar)
 	log := c.newLog(cfg.Log, level)
 	return &mounting{
+		file:     file,
 		cfg:      cfg,
 		log:      log,
 		queue:    c.queue,
 		systemd:  newSupervisor(log),
 		metrics:  metrics.New(metrics.Build{Version: version, Commit: commit}),
-		reloader: &reloader{file: file, lookupEnv: c.lookupEnv, log: log, level: level, cfg: cfg},
+		reloader: &reloader{load: load, log: log, level: level, cfg: cfg},
 	}
 }
 
 func (m *mounting) run(ctx context.Context) error {
+	if err := m.helper.openDirectories(m.cfg); err != nil {
+		return err
+	}
 	uploads, err := openUploads(m.cfg, m.log)
 	if err != nil {
 		return err
@@ -116,6 +132,7 @@ func (m *mounting) runStack(ctx context.Context, uploads *unsettled.Journal) err
 	if err != nil {
 		return err
 	}
+	m.cfg.handed.forget()
 	m.metrics.Watch(metrics.Sources{
 		Budget: s.budget, Counters: &s.store.Counters, Keys: s.keys.Load, LogDropped: m.queue.Dropped, Away: s.away,
 	})
@@ -126,13 +143,10 @@ func (m *mounting) runStack(ctx context.Context, uploads *unsettled.Journal) err
 // mount returns when the mount has ended.
 func (m *mounting) mount(ctx context.Context, s *stack) error {
 	m.systemd.status("trying " + s.bucket.String())
-	if err := cleanMountpoint(m.cfg.Mountpoint, m.log); err != nil {
-		return err
-	}
 	list := &checklist{report: logFindings(m.log)}
-	list.add(configurationFinding(m.reloader.file, m.cfg, nil), m.memory)
-	list.add(trustFindings(m.reloader.file, m.cfg)...)
-	list.preflight(ctx, m.cfg, s)
+	list.add(m.memory)
+	list.store(ctx, m.cfg, s)
+	m.helper.machine(list, m.file, m.cfg)
 	if err := list.err(); err != nil {
 		return err
 	}
@@ -157,7 +171,7 @@ func (m *mounting) mountAndServe(ctx context.Context, s *stack, vitals *probe.Pr
 		return err
 	}
 	defer local.Close() // nothing to do without one
-	mounted, err := startMount(m.cfg, local, s, m.log)
+	mounted, err := m.startMount(s, local)
 	if err != nil {
 		return err
 	}
@@ -176,6 +190,9 @@ func (m *mounting) serve(ctx context.Context, s *stack, mounted *fs.Mount, vital
 	m.reloader.follow(watched, m.systemd)
 	background.Go(func() { keepSwept(watched, m.cfg, s.bucket, m.log) })
 	background.Go(func() { s.store.LearnNames(watched) })
+	if served := m.served.Load(); served != nil && served.watch != nil {
+		background.Go(func() { served.watch.wait(watched, served.leave) })
+	}
 	ended := make(chan struct{})
 	go func() {
 		mounted.Wait()
@@ -227,35 +244,11 @@ func openLocalDir(cfg Config) (*os.File, error) {
 	if cfg.LocalDir == "" {
 		return nil, nil
 	}
-	dir, err := os.OpenFile(cfg.LocalDir, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	dir, err := os.OpenFile(cfg.at(cfg.LocalDir), os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, cfg.fault("local_dir", err, adviceLocalDir)
 	}
 	return dir, nil
-}
-
-func startMount(cfg Config, local *os.File, s *stack, log *slog.Logger) (*fs.Mount, error) {
-	uid, gid, err := resolveOwner(cfg.Owner)
-	if err != nil {
-		return nil, err
-	}
-	mounted, err := fs.New(fs.Options{
-		Mountpoint: cfg.Mountpoint,
-		Store:      s.store,
-		UID:        uid,
-		GID:        gid,
-		Local:      local,
-		ReadOnly:   cfg.ReadOnly,
-		Absence:    fs.DefaultAbsence,
-		Log:        log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := keepFromChildren(); err != nil {
-		return nil, errors.Join(err, mounted.Unmount())
-	}
-	return mounted, nil
 }
 
 func logReady(cfg Config, s *stack, log *slog.Logger) {

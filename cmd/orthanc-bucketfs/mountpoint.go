@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"strings"
 
@@ -17,18 +16,18 @@ import (
 // that were killed before one could clean up after them.
 const maxStale = 16
 
-// cleanMountpoint removes what a killed daemon has left at path.
-func cleanMountpoint(path string, log *slog.Logger) error {
-	for range maxStale {
+// cleanMountpoint removes what a killed daemon has left at path, and tells how
+// many mounts that were.
+func cleanMountpoint(path string) (removed int, err error) {
+	for ; removed < maxStale; removed++ {
 		if !isStale(path) {
-			return nil
+			return removed, nil
 		}
 		if err := fs.Detach(path); err != nil {
-			return fmt.Errorf("%s is a dead mount that cannot be removed: %w: unmount it by hand with 'umount -l %s'", path, err, path)
+			return removed, fmt.Errorf("%s is a dead mount that cannot be removed: %w: unmount it by hand with 'umount -l %s'", path, err, path)
 		}
-		log.Warn("removed a dead mount: the daemon that served it was killed", "mountpoint", path)
 	}
-	return fmt.Errorf("%s is a dead mount again after %d were removed", path, maxStale)
+	return removed, fmt.Errorf("%s is a dead mount again after %d were removed", path, maxStale)
 }
 
 // isStale reports that a mount's daemon is gone ("Transport endpoint is not

@@ -32,13 +32,6 @@ const (
 	itemFallback  = "fallback_dir"
 )
 
-// preflight examines what a mount of cfg needs, once configuration and keys
-// are in order. Mount does not become ready while an item fails.
-func (l *checklist) preflight(ctx context.Context, cfg Config, s *stack) {
-	l.store(ctx, cfg, s)
-	l.machine(cfg)
-}
-
 // machine examines what mount needs of this machine.
 func (l *checklist) machine(cfg Config) {
 	l.add(checkOwner(cfg), checkFUSE(), checkLocalDir(cfg), checkMountpoint(cfg))

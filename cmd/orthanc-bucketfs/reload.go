@@ -18,11 +18,10 @@ import (
 // the bucket is mounted: the level of the log, and the keys. What is wrong with
 // the file changes nothing.
 type reloader struct {
-	file      string
-	lookupEnv func(string) (string, bool)
-	log       *slog.Logger
-	level     *slog.LevelVar
-	keys      *keys
+	load  func() (Config, error)
+	log   *slog.Logger
+	level *slog.LevelVar
+	keys  *keys
 
 	cfg Config // what holds now
 }
@@ -47,7 +46,8 @@ func (r *reloader) follow(ctx context.Context, systemd supervisor) {
 }
 
 func (r *reloader) reload() {
-	next, err := loadConfig(r.file, r.lookupEnv)
+	next, err := r.load()
+	defer next.handed.forget()
 	var ring *crypto.KeyRing
 	if err == nil && r.cfg.Encryption.Enable && next.Encryption.Enable {
 		ring, err = next.keyRing()
@@ -122,6 +122,7 @@ func (r *reloader) takeRing(ring *crypto.KeyRing) (changed bool) {
 func needRestart(old, next Config) []string {
 	for _, c := range []*Config{&old, &next} {
 		c.Log.Level, c.origin = "", origin{}
+		c.S3.ReadFile, c.Azure.ReadFile, c.GCS.ReadFile = nil, nil, nil
 		c.Encryption.MasterKey, c.Encryption.PreviousMasterKeys = KeyFile{}, nil
 	}
 	return differences("", reflect.ValueOf(old), reflect.ValueOf(next))

@@ -16,8 +16,8 @@ import (
 type reloading struct {
 	*testing.T
 	*reloader
-	dir string
-	out bytes.Buffer
+	dir, file string
+	out       bytes.Buffer
 }
 
 const oneKey = "master_key = { id = 1, path = 'DIR/1.key' }"
@@ -30,12 +30,12 @@ func newReloading(t *testing.T) *reloading {
 			t.Fatal(err)
 		}
 	}
-	file := filepath.Join(r.dir, "config.toml")
+	r.file = filepath.Join(r.dir, "config.toml")
 	level := new(slog.LevelVar)
 	log := newLogger(&r.out, Log{Level: "info", Format: "text"}, level, false)
-	r.reloader = &reloader{file: file, lookupEnv: noEnvironment, log: log, level: level, keys: new(keys)}
+	r.reloader = &reloader{load: func() (Config, error) { return loadConfig(r.file, noEnvironment) }, log: log, level: level, keys: new(keys)}
 	r.write("", oneKey)
-	cfg, err := loadConfig(file, noEnvironment)
+	cfg, err := loadConfig(r.file, noEnvironment)
 	if err != nil {
 		t.Fatal(err)
 	}

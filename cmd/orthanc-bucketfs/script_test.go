@@ -9,9 +9,14 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"orthanc-bucketfs/cmd/internal/privileged"
 )
 
 func TestMain(m *testing.M) {
+	if privileged.Hold() {
+		return
+	}
 	testscript.Main(m, map[string]func(){program: main})
 }
 

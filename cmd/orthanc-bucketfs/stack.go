@@ -119,7 +119,7 @@ func openBucket(ctx context.Context, cfg Config, observe ...backends.Observer) (
 		bucket, err := gcs.Open(ctx, cfg.GCS, observe...)
 		return bucket, bucket, cfg.settingsFault("gcs", err)
 	default:
-		bucket, err := dir.Open(cfg.Dir.Path)
+		bucket, err := dir.OpenAs(cfg.Dir.Path, cfg.at(cfg.Dir.Path))
 		return observed(bucket, observe), bucket, err
 	}
 }

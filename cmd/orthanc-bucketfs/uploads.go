@@ -19,7 +19,7 @@ func openUploads(cfg Config, log *slog.Logger) (*unsettled.Journal, error) {
 	if cfg.StateDir == "" || cfg.ReadOnly {
 		return nil, nil
 	}
-	j, doubtful, err := openJournalIn(cfg.StateDir, uploadsName(cfg))
+	j, doubtful, err := openJournalIn(cfg, uploadsName(cfg))
 	switch {
 	case errors.Is(err, unsettled.ErrInUse):
 		return nil, fmt.Errorf("%s: a bucket is mounted there already, or is about to be: stop the daemon that serves it first: %w", cfg.Mountpoint, err)
@@ -32,7 +32,11 @@ func openUploads(cfg Config, log *slog.Logger) (*unsettled.Journal, error) {
 	return j, nil
 }
 
-func openJournalIn(dir, name string) (*unsettled.Journal, int, error) {
+func openJournalIn(cfg Config, name string) (*unsettled.Journal, int, error) {
+	if err := cfg.handed.refusal(cfg.StateDir); err != nil {
+		return nil, 0, err
+	}
+	dir := cfg.at(cfg.StateDir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, 0, err
 	}

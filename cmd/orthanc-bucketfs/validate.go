@@ -24,6 +24,9 @@ func (c *Config) Validate(lookupEnv func(string) (string, bool)) error {
 	if _, _, err := splitOwner(c.Owner); err != nil {
 		f.add("owner", `write "USER:GROUP" or "USER", or "" for whoever mounts`, "%w", err)
 	}
+	if _, _, err := splitOwner(c.User); err != nil {
+		f.add("user", `write "USER:GROUP" or "USER"; "root" keeps root's rights`, "%w", err)
+	}
 	if n := c.Encryption.MaxConcurrentInputMiB; n < 1 || n > maxConcurrentInputMiB {
 		f.add("encryption.max_concurrent_input_mib", "write a number of MiB that the memory of this machine has to spare",
 			"%d is not between 1 and %d", n, maxConcurrentInputMiB)

@@ -21,7 +21,7 @@ func (m *mounting) vitals(ctx context.Context, s *stack) *probe.Probe {
 	return probe.New(func() error {
 		m.queue.Waiting()
 		s.budget.Usage() // returns unless whoever needs memory hangs
-		return askMount(ctx, m.cfg.Mountpoint)
+		return m.vital(ctx)
 	})
 }
 
