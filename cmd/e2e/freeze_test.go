@@ -52,11 +52,11 @@ func (p *pacs) isWriting() (bool, error) {
 		return false, err
 	}
 	for _, fd := range fds {
-		target, err := os.Readlink(filepath.Join(proc, "fd", fd.Name()))
+		inBucket, err := p.isInBucket(filepath.Join(proc, "fd", fd.Name()))
 		if err != nil {
 			return false, err
 		}
-		if !strings.HasPrefix(target, p.site.Bucket().Dir+"/") {
+		if !inBucket {
 			continue
 		}
 		info, err := os.ReadFile(filepath.Join(proc, "fdinfo", fd.Name()))
@@ -68,6 +68,22 @@ func (p *pacs) isWriting() (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// isInBucket tells whether a descriptor leads to a file of the bucket. The daemon
+// has opened that through a mount of its own, in which paths begin at the bucket.
+func (p *pacs) isInBucket(descriptor string) (bool, error) {
+	target, err := os.Readlink(descriptor)
+	if err != nil {
+		return false, err
+	}
+	opened, err := os.Stat(descriptor)
+	if err != nil || !opened.Mode().IsRegular() {
+		return false, nil
+	}
+	dir := p.site.Bucket().Dir
+	named, err := os.Stat(filepath.Join(dir, strings.TrimPrefix(target, dir)))
+	return err == nil && os.SameFile(opened, named), nil
 }
 
 // opensForWriting reads the octal flags of /proc/PID/fdinfo/N (proc(5)).

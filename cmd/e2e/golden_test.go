@@ -50,9 +50,9 @@ func newPluginSite(t *testing.T, b pluginBucket, more string) (context.Context, 
 // top level, settings those of the backend's section.
 func configurePlugin(t *testing.T, site *lab.Site, b pluginBucket, more, backend, settings string) {
 	t.Helper()
-	config := fmt.Sprintf("mountpoint = %q\nbackend = %q\nowner = \"\"\nroot_path = \"pacs\"\nlayout = %q\n%s\n[%s]\n%s\n"+
+	config := fmt.Sprintf("mountpoint = %q\nbackend = %q\nowner = \"\"\nuser = %q\nroot_path = \"pacs\"\nlayout = %q\n%s\n[%s]\n%s\n"+
 		"[encryption]\nmaster_key = { id = 1, path = %q }\nprevious_master_keys = [\n%s]\n%s\n",
-		site.Mountpoint(), backend, b.layout, more, backend, settings, pluginKey(t, site, "1"), previousKeys(t, site), b.mode)
+		site.Mountpoint(), backend, lab.DaemonUser, b.layout, more, backend, settings, pluginKey(t, site, "1"), previousKeys(t, site), b.mode)
 	storeFile(t, filepath.Join(site.Dir, "config.toml"), config)
 }
 

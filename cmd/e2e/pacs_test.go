@@ -55,7 +55,9 @@ func newPACS(t *testing.T, opts options) *pacs {
 	}
 	p := &pacs{T: t, ctx: ctx, options: opts, site: site}
 	if opts.allRights {
-		site.KeepAllRights()
+		if err := site.KeepAllRights(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if opts.apart {
 		if err := site.KeepIndexApart(opts.budgetMiB); err != nil {

@@ -2,9 +2,11 @@ package systemdtest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -30,6 +32,7 @@ func TestService(t *testing.T) {
 		{"sealed", checkSealed},
 		{"sandbox", checkSandbox},
 		{"reload", checkReload},
+		{"root's files", checkFilesOfRoot},
 		{"killed", func(m *machine) { m.shortenWatchdog(); m.dies("KILL") }},
 		{"hung", checkHung},
 		{"panicked", func(m *machine) { m.restoreWatchdog(); m.dies("ABRT") }},
@@ -101,14 +104,14 @@ func checkSealed(m *machine) {
 }
 
 // checkSandbox looks at what the unit has and has not. The mount is seen by
-// Orthanc because there is no mount namespace.
+// Orthanc because the helper has made it.
 func checkSandbox(m *machine) {
 	pid := m.property(daemon, "MainPID")
 	host, own := m.run("readlink", "/proc/1/ns/mnt"), m.run("readlink", "/proc/"+pid+"/ns/mnt")
-	if host != own {
-		m.Errorf("the daemon has a mount namespace of its own: %s, the machine's is %s", own, host)
+	if host == own {
+		m.Errorf("the daemon is in the mount namespace of the machine: %s", own)
 	}
-	if mode := m.run("stat", "--format=%a %U", "/run/credentials/"+daemon+"/master-1.key"); mode != "400 root\n" {
+	if mode := m.run("stat", "--format=%a %U", "/run/credentials/"+daemon+"/master-1.key"); mode != "400 orthanc-bucketfs\n" {
 		m.Errorf("the credential is %s", mode)
 	}
 	for name, want := range map[string]string{"LimitCORE": "0", "MemorySwapMax": "0", "NoNewPrivileges": "yes",
@@ -122,10 +125,18 @@ func checkSandbox(m *machine) {
 		m.Errorf("core files: %v", fields[:6])
 	}
 	m.wantPrivileges(pid)
-	report := strings.Split(strings.TrimSpace(m.run("systemd-analyze", "security", "--no-pager", daemon)), "\n")
+	m.wantExposure(daemon, 2.5)
+	m.wantExposure("orthanc-bucketfs-helper@x.service", 5)
+}
+
+// wantExposure compares with what systemd takes the exposure of a unit for.
+func (m *machine) wantExposure(unit string, below float64) {
+	m.Helper()
+	report := strings.Split(strings.TrimSpace(m.run("systemd-analyze", "security", "--no-pager", unit)), "\n")
 	m.Log(report[len(report)-1])
-	if !strings.Contains(report[len(report)-1], "OK") {
-		m.Error("the exposure is more than OK")
+	_, text, _ := strings.Cut(report[len(report)-1], unit+": ")
+	if level, err := strconv.ParseFloat(strings.Fields(text + " -")[0], 64); err != nil || level >= below {
+		m.Errorf("the exposure is not below %v", below)
 	}
 }
 
@@ -133,10 +144,17 @@ func checkSandbox(m *machine) {
 func (m *machine) wantPrivileges(pid string) {
 	m.Helper()
 	status := m.run("cat", "/proc/"+pid+"/status")
-	for _, line := range []string{"NoNewPrivs:\t1\n", "Seccomp:\t2\n"} {
+	for _, line := range []string{"NoNewPrivs:\t1\n", "Seccomp:\t2\n", "CapInh:\t0000000000000000\n", "CapPrm:\t0000000000000000\n",
+		"CapEff:\t0000000000000000\n", "CapBnd:\t0000000000000000\n", "CapAmb:\t0000000000000000\n"} {
 		if !strings.Contains(status, line) {
 			m.Errorf("/proc/%s/status has no %q", pid, line)
 		}
+	}
+	if user := m.run("ps", "-o", "user:32=", "-p", pid); strings.TrimSpace(user) != "orthanc-bucketfs" {
+		m.Errorf("the daemon runs as %q", user)
+	}
+	if left, err := m.try("pgrep", "-u", "root", "orthanc-bucket"); err == nil {
+		m.Errorf("processes of root's are left: %s", left)
 	}
 }
 
@@ -158,6 +176,65 @@ func checkReload(m *machine) {
 	if now := m.property(daemon, "MainPID"); now != pid {
 		m.Errorf("the daemon is %s, was %s", now, pid)
 	}
+}
+
+// checkFilesOfRoot goes on with a key that systemd does not load, and with what a
+// version has left that served the mount as root: the daemon may read neither.
+func checkFilesOfRoot(m *machine) {
+	before := m.life()
+	dropIn := "/etc/systemd/system/" + daemon + ".d/key.conf"
+	m.shell("mv " + dropIn + " /var/tmp; systemctl daemon-reload; chown -R root:root /run/orthanc-bucketfs")
+	m.write(config, siteConfigOfRoot, 0o600)
+	m.run("systemctl", "restart", daemon)
+	m.awaitNextLife(before)
+	if got := m.run("stat", "--format=%a %U", key, etc, bucket); got != "600 root\n700 root\n700 root\n" {
+		m.Errorf("key, configuration and bucket are %s", got)
+	}
+	if log := m.run("journalctl", "--no-pager", "--unit", daemon); strings.Contains(log, "will not be cleaned up") {
+		m.Error("there is no journal of uploads")
+	}
+	if out, err := m.try("find", bucket, "!", "-user", "root"); err != nil || out != "" {
+		m.Errorf("not root's in the bucket: %v: %s", err, out)
+	}
+	m.reloadsKeyOfRoot()
+	m.step("unreadable", checkUnreadableKey)
+	before = m.life()
+	m.write(config, siteConfig, 0o600)
+	m.shell("mv /var/tmp/key.conf " + dropIn + "; systemctl daemon-reload; systemctl restart " + daemon)
+	m.awaitNextLife(before)
+}
+
+// reloadsKeyOfRoot adds a key that was not there at the start.
+func (m *machine) reloadsKeyOfRoot() {
+	m.Helper()
+	next := etc + "/master-2.key"
+	m.run("orthanc-bucketfs", "keygen", next)
+	m.write(config, siteConfigOfRoot+"previous_master_keys = [{ id = 2, path = \""+next+"\" }]\n", 0o600)
+	m.run("systemctl", "reload", daemon)
+	m.await("the new key in the journal", func() error {
+		if log := m.run("journalctl", "--no-pager", "--unit", daemon); !strings.Contains(log, "opens also key 2") {
+			return errors.New("there is nothing about it")
+		}
+		return nil
+	})
+	m.write(config, siteConfigOfRoot, 0o600)
+	m.run("rm", next)
+}
+
+// checkUnreadableKey is refused once and for all, with what to do.
+func checkUnreadableKey(m *machine) {
+	m.run("chmod", "640", key)
+	m.run("systemctl", "stop", daemon)
+	if out, err := m.try("systemctl", "start", daemon); err == nil {
+		m.Errorf("it starts: %s", out)
+	}
+	m.awaitState(daemon, "failed")
+	if code := m.property(daemon, "ExecMainStatus"); code != "2" {
+		m.Errorf("exit code %s", code)
+	}
+	m.wantStatus(key, "chmod 600")
+	m.run("chmod", "600", key)
+	m.startDaemon()
 }
 
 // dies ends the daemon by a signal. Both it and Orthanc come back by themselves.

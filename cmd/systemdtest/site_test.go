@@ -41,6 +41,14 @@ path = "` + bucket + `"
 master_key = { id = 1, path = "$CREDENTIALS_DIRECTORY/master-1.key" }
 `
 
+// siteConfigOfRoot is the same bucket, sealed with the key file itself.
+const siteConfigOfRoot = `backend = "dir"
+[dir]
+path = "` + bucket + `"
+[encryption]
+master_key = { id = 1, path = "` + key + `" }
+`
+
 // install installs a version of the package and returns what that printed.
 func (m *machine) install(version string) string {
 	m.Helper()

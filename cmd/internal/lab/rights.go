@@ -8,6 +8,10 @@ import (
 	"strings"
 )
 
+// DaemonUser is who serves mounts that root starts here, in place of the unit's
+// user: two numbers that have no account.
+const DaemonUser = "64711:64712"
+
 // ErrDirective reports a line of a unit's [Service] that nobody has thought
 // about here.
 var ErrDirective = errors.New("cannot be understood")
@@ -15,6 +19,7 @@ var ErrDirective = errors.New("cannot be understood")
 // Rights are what a unit lets its process do, as far as a process can be given
 // that without systemd.
 type Rights struct {
+	User            string
 	Capabilities    []string // the bounding set, as in CAP_CHOWN
 	NoNewPrivileges bool
 	UMask           string
@@ -78,10 +83,12 @@ func (r *Rights) set(name, value string) bool {
 	case "LimitCORE":
 		r.LimitCORE = value
 	case "Environment":
-		r.Environment = append(r.Environment, value)
+		if !strings.HasPrefix(value, helperVariable+"=") { // mount has a helper of its own here
+			r.Environment = append(r.Environment, value)
+		}
 		return !strings.ContainsAny(value, ` "'`)
 	case "User":
-		return value == "root"
+		r.User = value
 	default:
 		return onlySystemd(name)
 	}
@@ -97,6 +104,8 @@ func onlySystemd(name string) bool {
 		"StandardOutput", "StandardError", // the tests read the log
 		"RuntimeDirectory", "RuntimeDirectoryMode", "RuntimeDirectoryPreserve", "StateDirectory", "StateDirectoryMode",
 		"MemorySwapMax", "KeyringMode", "LoadCredential", // control groups and keyrings
+		"ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateDevices", // what the daemon sees of the machine
+		"ProtectKernelTunables", "ProtectKernelModules", "ProtectKernelLogs", "ProtectControlGroups", "ProtectHostname", "RemoveIPC",
 		"ProtectClock", "LockPersonality", "MemoryDenyWriteExecute", "RestrictAddressFamilies", "RestrictNamespaces",
 		"RestrictRealtime", "RestrictSUIDSGID", "SystemCallArchitectures", "SystemCallFilter", "SystemCallErrorNumber",
 		"DevicePolicy", "DeviceAllow": // filters of system calls and devices
@@ -114,18 +123,38 @@ ulimit -c "$3"
 shift 3
 exec "$@"`
 
-// Command returns the command with which root runs argv with these rights, and
-// with no others.
+// Command returns the command with which root runs argv within the limits of
+// these rights. The rest mount gives up by itself: Check tells whether it has.
 func (r Rights) Command(argv ...string) []string {
-	set := "-all"
-	for _, c := range r.Capabilities {
-		set += ",+" + strings.ToLower(strings.TrimPrefix(c, "CAP_"))
-	}
-	command := []string{"sh", "-euc", limited, "sh", r.UMask, r.LimitNOFILE, r.LimitCORE,
-		"setpriv", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=" + set}
-	if r.NoNewPrivileges {
-		command = append(command, "--no-new-privs")
-	}
-	command = append(append(command, "env"), r.Environment...)
+	command := append([]string{"sh", "-euc", limited, "sh", r.UMask, r.LimitNOFILE, r.LimitCORE, "env"}, r.Environment...)
 	return append(command, argv...)
+}
+
+// helperVariable is what a unit tells the daemon of its helper by.
+const helperVariable = "ORTHANC_BUCKETFS_HELPER"
+
+// Check returns an error if a process has other rights than these.
+func (r Rights) Check(pid int) error {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return err
+	}
+	uid, gid, _ := strings.Cut(DaemonUser, ":")
+	want := map[string]string{"Uid": uid, "Gid": gid, "Groups": "", "NoNewPrivs": "1"}
+	if r.User == "" || len(r.Capabilities) > 0 || !r.NoNewPrivileges {
+		return fmt.Errorf("the unit gives its process rights (%+v): mount gives all of them up", r)
+	}
+	for _, set := range []string{"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"} {
+		want[set] = strings.Repeat("0", 16)
+	}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(line, ":")
+		wanted, asked := want[name]
+		for _, got := range strings.Fields(value) {
+			if asked && got != wanted {
+				return fmt.Errorf("the daemon has %s %q, wanted %q", name, value, wanted)
+			}
+		}
+	}
+	return nil
 }

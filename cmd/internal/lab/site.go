@@ -21,6 +21,9 @@ type Site struct {
 	alone  bool   // nothing else stores into the bucket
 
 	command func(argv ...string) []string // what the daemon is started by
+	check   func(pid int) error           // of its rights
+	user    string                        // that serves the mount
+	again   func() error                  // writes the configuration as it was written last
 }
 
 // NewSite makes the directories, a key and a configuration that seals. The
@@ -30,9 +33,11 @@ func NewSite(ctx context.Context, binary, dir string, budgetMiB int) (*Site, err
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{Binary: binary, Dir: dir, bucket: filepath.Join(dir, "bucket"), command: rights.Command}
+	s := &Site{Binary: binary, Dir: dir, bucket: filepath.Join(dir, "bucket"),
+		command: rights.Command, check: rights.Check, user: DaemonUser}
 	if os.Geteuid() != 0 {
-		s.KeepAllRights() // fusermount3 takes its rights from its file
+		s.again = func() error { return nil }
+		_ = s.KeepAllRights() // fusermount3 takes its rights from its file
 	}
 	for _, d := range []string{s.Mountpoint(), s.Bucket().Dir, s.local()} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
@@ -47,7 +52,12 @@ func NewSite(ctx context.Context, binary, dir string, budgetMiB int) (*Site, err
 
 // KeepAllRights lets the daemon do whatever this process may do, instead of what
 // the unit that is shipped lets it do.
-func (s *Site) KeepAllRights() { s.command = func(argv ...string) []string { return argv } }
+func (s *Site) KeepAllRights() error {
+	s.command = func(argv ...string) []string { return argv }
+	s.check = func(int) error { return nil }
+	s.user = "root"
+	return s.again()
+}
 
 // KeepIndexApart makes Index a directory outside of the mount, whose bucket is
 // the directory. The kernel gathers writes on such a mount.
@@ -84,6 +94,7 @@ func (s *Site) useDirectory(budgetMiB int) error {
 }
 
 func (s *Site) configure(budgetMiB int, backend, settings string) error {
+	s.again = func() error { return s.configure(budgetMiB, backend, settings) }
 	local := s.local()
 	if s.apart {
 		local = ""
@@ -91,6 +102,7 @@ func (s *Site) configure(budgetMiB int, backend, settings string) error {
 	config := fmt.Sprintf(`mountpoint = %q
 backend    = %q
 owner      = ""
+user       = %q
 local_dir  = %q
 state_dir  = %q
 sole_writer = %v
@@ -102,7 +114,7 @@ sole_writer = %v
 enable = true
 master_key = { id = 1, path = %q }
 max_concurrent_input_mib = %d
-`, s.Mountpoint(), backend, local, filepath.Join(s.Dir, "state"), s.alone, backend, settings, s.Key(), budgetMiB)
+`, s.Mountpoint(), backend, s.user, local, filepath.Join(s.Dir, "state"), s.alone, backend, settings, s.Key(), budgetMiB)
 	return os.WriteFile(s.config(), []byte(config), 0o600)
 }
 
@@ -126,6 +138,9 @@ func (s *Site) Mount(ctx context.Context) (*Process, error) {
 		return nil, err
 	}
 	if err := p.Await(ctx, "msg=ready"); err != nil {
+		return nil, errors.Join(err, p.Kill())
+	}
+	if err := s.check(p.Pid()); err != nil {
 		return nil, errors.Join(err, p.Kill())
 	}
 	if mounted, err := s.Mounted(); err != nil || !mounted {
