@@ -11,7 +11,8 @@ import (
 )
 
 // OpenDevice mounts a tree on mountpoint, as root, for a process of another user
-// to serve: the descriptor is for its Options.Device. Nobody else can serve it,
+// to serve: the descriptor is for its Options.Device. Links that others have put on
+// the way to the mount point are refused. Nobody else can serve it,
 // and until somebody does, whoever looks at the mount waits.
 func OpenDevice(mountpoint string, uid, gid uint32, readOnly bool) (*os.File, error) {
 	// Whoever owns the directory above may put a link in its place meanwhile. So
@@ -24,6 +25,11 @@ func OpenDevice(mountpoint string, uid, gid uint32, readOnly bool) (*os.File, er
 	if _, err := at.Readdirnames(1); err != io.EOF {
 		return nil, errors.Join(fmt.Errorf("mounting on %s: it is not empty, or no directory", mountpoint), err)
 	}
+	dir, err := openMountpoint(mountpoint)
+	if err != nil {
+		return nil, fmt.Errorf("mountpoint: %w", err)
+	}
+	defer dir.Close()
 	// A Go file would be known to the runtime's poller, which the kernel refuses
 	// before the mount.
 	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)

@@ -95,7 +95,11 @@ func (o Options) place() (string, error) {
 	if o.Device != nil {
 		return magicMountpoint(o.Device)
 	}
-	return o.Mountpoint, Mountable()
+	dir, err := openMountpoint(o.Mountpoint)
+	if err != nil {
+		return "", fmt.Errorf("mountpoint: %w", err)
+	}
+	return o.Mountpoint, errors.Join(dir.Close(), Mountable())
 }
 
 func nodeOptions(o Options) *gofs.Options {
@@ -200,7 +204,10 @@ func (m *Mount) Wait() { m.server.Wait() }
 // Unmount ends a mount that OpenDevice has made. If it is in use, it is detached,
 // and the error says so.
 func Unmount(mountpoint string) error {
-	err := unix.Unmount(mountpoint, unix.UMOUNT_NOFOLLOW)
+	real, err := realMountpoint(mountpoint)
+	if err == nil {
+		err = unix.Unmount(real, unix.UMOUNT_NOFOLLOW)
+	}
 	if err == nil {
 		return nil
 	}
@@ -214,7 +221,11 @@ func Unmount(mountpoint string) error {
 // or whose daemon is dead.
 func Detach(mountpoint string) error {
 	if os.Geteuid() == 0 {
-		return os.NewSyscallError("umount2", unix.Unmount(mountpoint, unix.MNT_DETACH))
+		real, err := realMountpoint(mountpoint)
+		if err != nil {
+			return err
+		}
+		return os.NewSyscallError("umount2", unix.Unmount(real, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW))
 	}
 	out, err := exec.Command("fusermount3", "-u", "-z", mountpoint).CombinedOutput()
 	if err != nil {
