@@ -78,7 +78,7 @@ func TestMissingFallbackDirStopsTheStart(t *testing.T) {
 	for name, dir := range map[string]string{"missing": filepath.Join(t.TempDir(), "none"), "not mounted": t.TempDir()} {
 		t.Run(name, func(t *testing.T) {
 			ctx, site := newPluginSite(t, pluginBuckets()[0], fmt.Sprintf("fallback_dir = %q", dir))
-			wantRefusal(t, ctx, site, "fallback_dir "+dir, "remove fallback_dir if every file is in the bucket")
+			wantRefusal(t, ctx, site, "fallback_dir", dir+": ", "remove fallback_dir if every file is in the bucket")
 		})
 	}
 }

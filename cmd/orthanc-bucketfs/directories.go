@@ -76,6 +76,15 @@ func (d directory) open(user privileged.ID) (*os.File, error) {
 	return f, err
 }
 
+// advice is for a directory that is missing. An empty one in the place of
+// fallback_dir would make every image in it look as if it were lost.
+func (d directory) advice() string {
+	if d.key == "fallback_dir" {
+		return adviceFallback
+	}
+	return "create it, or name another directory"
+}
+
 // ownerFor returns whose files are to be user's. What is user's already stays so.
 // A state_dir that is missing is made for user.
 func (d directory) ownerFor(user privileged.ID) (privileged.ID, error) {
@@ -84,7 +93,7 @@ func (d directory) ownerFor(user privileged.ID) (privileged.ID, error) {
 		return user, makeFor(user, d.path)
 	}
 	if err != nil {
-		return privileged.ID{}, fmt.Errorf("%w: create it, or name another directory", err)
+		return privileged.ID{}, fmt.Errorf("%s: %w: %s", d.path, withoutPath(err), d.advice())
 	}
 	st := info.Sys().(*syscall.Stat_t)
 	switch {

@@ -31,10 +31,12 @@ func (s *stack) openFallback(cfg Config) (backends.Bucket, error) {
 	return bucket, nil
 }
 
+const adviceFallback = "mount or restore it, or remove fallback_dir if every file is in the bucket"
+
 func examineFallback(cfg Config) error {
 	d, err := os.Open(cfg.at(cfg.FallbackDir))
 	if err != nil {
-		return fmt.Errorf("%w: mount or restore it, or remove fallback_dir if every file is in the bucket", withoutPath(err))
+		return fmt.Errorf("%w: %s", withoutPath(err), adviceFallback)
 	}
 	defer d.Close()
 	if _, err := d.Readdirnames(1); err != nil {
