@@ -17,6 +17,7 @@ const (
 	maxAnswer  = 32 << 20  // bytes
 	maxRefusal = 256 << 10 // bytes of an error's description
 	maxParts   = 1 << 18
+	maxText    = 64 << 10 // bytes between two parts; the longest name has 6,144 when it is escaped
 )
 
 // Guarded returns next with a bound to what an answer makes its reader hold.
@@ -35,7 +36,7 @@ func (g guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch ranged := req.Header.Get("Range") != "" || req.Header.Get("X-Ms-Range") != ""; {
 	case good && ranged:
 	case good:
-		resp.Body = &bounded{ReadCloser: resp.Body, left: maxAnswer}
+		resp.Body = &bounded{ReadCloser: resp.Body, left: maxAnswer, shape: new(shape)}
 	default:
 		resp.Body = &bounded{ReadCloser: resp.Body, left: maxRefusal}
 	}
@@ -46,7 +47,7 @@ func (g guard) RoundTrip(req *http.Request) (*http.Response, error) {
 type bounded struct {
 	io.ReadCloser
 	left  int64
-	shape shape
+	shape *shape // nil if it does not matter
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
@@ -54,8 +55,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 	if b.left -= int64(n); b.left < 0 {
 		return 0, fmt.Errorf("%w: it is too long", ErrHostile)
 	}
-	if !b.shape.takes(p[:n]) {
-		return 0, fmt.Errorf("%w: it has too many parts", ErrHostile)
+	if b.shape != nil && !b.shape.takes(p[:n]) {
+		return 0, fmt.Errorf("%w: it has too many parts, or one that is too long", ErrHostile)
 	}
 	return n, err
 }
@@ -68,24 +69,32 @@ type shape struct {
 	quoted bool // in a string of JSON
 	last   byte
 	parts  int
+	text   int // bytes since the last part, or the last end of a string
 }
 
 func (s *shape) takes(p []byte) bool {
 	for _, c := range p {
+		if s.text++; s.text > maxText {
+			return false
+		}
 		if !s.begun && c > ' ' && c < 0x7f { // neither white space nor a byte order mark
 			s.begun, s.json = true, c == '{' || c == '['
 		}
 		switch {
 		case !s.json:
-			if s.last == '<' && c != '/' {
-				s.parts++
+			if s.last == '<' {
+				s.text = 0
+				if c != '/' {
+					s.parts++
+				}
 			}
 		case s.quoted && s.last == '\\':
 			c = 0 // it may be a backslash itself
 		case c == '"':
-			s.quoted = !s.quoted
+			s.quoted, s.text = !s.quoted, 0
 		case !s.quoted && (c == '{' || c == '[' || c == ','):
 			s.parts++
+			s.text = 0
 		}
 		s.last = c
 	}

@@ -19,9 +19,15 @@ func (c canned) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: c.status, Header: http.Header{}, Body: io.NopCloser(c.body), Request: req}, nil
 }
 
+// zeros has no parts at all.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// long is as long as an answer may be, in few parts.
+func long() io.Reader {
+	return many(maxAnswer/maxText, "<"+strings.Repeat("a", maxText-1))
+}
 
 func many(n int, piece string) io.Reader { return strings.NewReader(strings.Repeat(piece, n)) }
 
@@ -34,8 +40,12 @@ func TestGuarded(t *testing.T) {
 		body   io.Reader
 		bad    bool
 	}{
-		{"longest", 200, nil, io.LimitReader(zeros{}, maxAnswer), false},
-		{"too long", 200, nil, io.LimitReader(zeros{}, maxAnswer+1), true},
+		{"longest", 200, nil, long(), false},
+		{"too long", 200, nil, io.MultiReader(long(), strings.NewReader("<")), true},
+		{"longest text", 200, nil, io.LimitReader(zeros{}, maxText), false},
+		{"text too long", 200, nil, io.LimitReader(zeros{}, maxText+1), true},
+		{"text too long in a string", 200, nil, io.MultiReader(strings.NewReader(`{"a":"`), io.LimitReader(zeros{}, maxText+1)), true},
+		{"text that is too long in an element", 200, nil, io.MultiReader(strings.NewReader("<a>"), io.LimitReader(zeros{}, maxText)), true},
 		{"longest refusal", 404, nil, io.LimitReader(zeros{}, maxRefusal), false},
 		{"refusal too long", 404, nil, io.LimitReader(zeros{}, maxRefusal+1), true},
 		{"refusal of a range", 416, ranged, io.LimitReader(zeros{}, maxRefusal+1), true},
@@ -47,7 +57,7 @@ func TestGuarded(t *testing.T) {
 		{"too many elements", 200, nil, many(maxParts+1, "<a/>"), true},
 		{"objects", 200, nil, io.MultiReader(strings.NewReader("[1"), many(maxParts-1, ",1")), false},
 		{"too many objects", 200, nil, io.MultiReader(strings.NewReader(" [1"), many(maxParts, ",1")), true},
-		{"a string", 200, nil, io.MultiReader(strings.NewReader(`{"a":"\\\"`), many(maxParts+1, "{,<"), strings.NewReader(`"}`)), false},
+		{"strings", 200, nil, io.MultiReader(strings.NewReader("["), many(20, `"\\\"`+strings.Repeat("{,<", 20_000)+`"`)), false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			resp, err := Guarded(canned{test.status, iotest.HalfReader(test.body)}).RoundTrip(&http.Request{Method: "GET", Header: test.header})
