@@ -35,7 +35,7 @@ const (
 // to free a connection, their bytes count as well.
 func (p *Pool) Call(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	c := &call{pool: p, requests: make(map[*request]struct{}), patience: ticks + ticks/8, stall: func() { cancel(ErrStalled) }}
+	c := &call{pool: p, requests: make(map[*request]struct{}), patience: p.limits.Idle + p.limits.Idle/8, last: time.Now(), stall: func() { cancel(ErrStalled) }}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.timer = time.AfterFunc(p.limits.Idle/ticks, c.tick)
@@ -67,8 +67,9 @@ type call struct {
 	requests map[*request]struct{} // under way
 	done     int64                 // bytes of those that have ended
 	seen     int64                 // bytes at the last look
-	quiet    int                   // looks since one has gone
-	patience int                   // as many end the call
+	last     time.Time             // of the looks
+	quiet    time.Duration         // since a byte has gone
+	patience time.Duration         // that ends the call
 }
 
 func (c *call) tick() {
@@ -89,11 +90,12 @@ func (c *call) look() (stalled bool) {
 	for r := range c.requests {
 		now += r.moved()
 	}
+	// A process that was stopped, or a machine that slept, has not waited meanwhile.
+	c.quiet += min(time.Since(c.last), 4*c.pool.limits.Idle/ticks)
+	c.last = time.Now()
 	if now != c.seen {
 		c.seen, c.quiet = now, 0
-		return false
 	}
-	c.quiet++
 	return c.quiet >= c.patience
 }
 
@@ -144,7 +146,7 @@ func (r *request) over(err error) {
 	defer r.call.mu.Unlock()
 	if errors.Is(err, os.ErrDeadlineExceeded) { // it was silent
 		idle := r.call.pool.limits.Idle
-		r.call.quiet, r.call.patience = 0, int(max(idle/8, min(minRepeat, idle/2))*ticks/idle)
+		r.call.quiet, r.call.last, r.call.patience = 0, time.Now(), max(idle/8, min(minRepeat, idle/2))
 	}
 	if _, ok := r.call.requests[r]; ok {
 		r.call.done += r.moved()
