@@ -12,24 +12,19 @@ import (
 
 // OpenDevice mounts a tree on mountpoint, as root, for a process of another user
 // to serve: the descriptor is for its Options.Device. Links that others have put on
-// the way to the mount point are refused. Nobody else can serve it,
-// and until somebody does, whoever looks at the mount waits.
+// the way to the mount point are refused. Nobody else can serve it, and until
+// somebody does, whoever looks at the mount waits.
 func OpenDevice(mountpoint string, uid, gid uint32, readOnly bool) (*os.File, error) {
 	// Whoever owns the directory above may put a link in its place meanwhile. So
 	// it is opened once, and nothing is hidden that is in a directory.
-	at, err := os.Open(mountpoint)
-	if err != nil {
-		return nil, err
-	}
-	defer at.Close()
-	if _, err := at.Readdirnames(1); err != io.EOF {
-		return nil, errors.Join(fmt.Errorf("mounting on %s: it is not empty, or no directory", mountpoint), err)
-	}
-	dir, err := openMountpoint(mountpoint)
+	at, err := openMountpoint(mountpoint)
 	if err != nil {
 		return nil, fmt.Errorf("mountpoint: %w", err)
 	}
-	defer dir.Close()
+	defer at.Close()
+	if err := wantEmpty(at); err != nil {
+		return nil, fmt.Errorf("mounting on %s: %w", mountpoint, err)
+	}
 	// A Go file would be known to the runtime's poller, which the kernel refuses
 	// before the mount.
 	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
@@ -42,10 +37,23 @@ func OpenDevice(mountpoint string, uid, gid uint32, readOnly bool) (*os.File, er
 	}
 	options := fmt.Sprintf("fd=%d,rootmode=%o,user_id=%d,group_id=%d,max_read=%d,default_permissions,allow_other",
 		fd, syscall.S_IFDIR, uid, gid, maxWrite)
-	if err := unix.Mount(name, fmt.Sprintf("/proc/self/fd/%d", at.Fd()), "fuse."+name, flags, options); err != nil {
+	if err := unix.Mount(name, descriptorPath(at), "fuse."+name, flags, options); err != nil {
 		return nil, errors.Join(fmt.Errorf("mounting on %s: %w", mountpoint, err), unix.Close(fd))
 	}
 	return os.NewFile(uintptr(fd), "/dev/fuse"), nil
+}
+
+// wantEmpty looks into the very directory that an O_PATH descriptor stands for.
+func wantEmpty(at *os.File) error {
+	dir, err := os.Open(descriptorPath(at))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if _, err := dir.Readdirnames(1); err != io.EOF {
+		return errors.Join(errors.New("it is not empty, or no directory"), err)
+	}
+	return nil
 }
 
 // magicMountpoint tells go-fuse to serve a device that was mounted by somebody
