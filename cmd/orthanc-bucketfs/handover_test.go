@@ -163,14 +163,20 @@ func TestServedWithoutRights(t *testing.T) {
 		t.Errorf("a local file: %v: %s", err, out)
 	}
 	s.wantOwner("local/ab/cd/abcd0000-1111-4222-8333-444455556666.tmp", imagesUser)
+	s.stop()
+}
+
+// stop ends the mount in order, and sees that nothing of it is left.
+func (s *withoutRights) stop() {
+	s.Helper()
 	if err := s.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
+		s.Fatal(err)
 	}
 	if err := s.ended(); err != nil {
-		t.Errorf("it ends with %v", err)
+		s.Errorf("it ends with %v", err)
 	}
 	if served, err := isServed(s.mountpoint); served || err != nil {
-		t.Errorf("mounted: %v, %v", served, err)
+		s.Errorf("mounted: %v, %v", served, err)
 	}
 }
 
@@ -263,15 +269,7 @@ func TestReloadWithoutRights(t *testing.T) {
 	}
 	s.hup()
 	s.await("everything stays as it is")
-	if err := s.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.ended(); err != nil {
-		t.Errorf("it ends with %v", err)
-	}
-	if served, err := isServed(s.mountpoint); served || err != nil {
-		t.Errorf("mounted: %v, %v", served, err)
-	}
+	s.stop()
 }
 
 func (s *withoutRights) hup() {
