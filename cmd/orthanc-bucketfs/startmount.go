@@ -55,7 +55,7 @@ func (m *mounting) serveDevice(options fs.Options) (*fs.Mount, error) {
 	options.Device = device
 	options.Unmount = func() error {
 		s.leave()
-		return m.unmount()
+		return m.unmount(s)
 	}
 	mounted, err := fs.New(options)
 	if err != nil {
@@ -66,10 +66,14 @@ func (m *mounting) serveDevice(options fs.Options) (*fs.Mount, error) {
 	return mounted, nil
 }
 
-// unmount has the helper unmount. That it is gone, as while the machine is shut
+// unmount has the helper unmount, and returns when nobody has the mount any more,
+// in another mount namespace neither. That it is gone, as while the machine is shut
 // down, is no failure of the mount's.
-func (m *mounting) unmount() error {
+func (m *mounting) unmount(s *servedMount) error {
 	err := m.helper.unmount()
+	if err == nil && s.Mount != nil {
+		s.Wait()
+	}
 	if err == nil || errors.As(err, new(*privileged.Refusal)) {
 		return err
 	}
